@@ -1,0 +1,121 @@
+//! One suite over every kind of store that needs no server.
+
+use archive::{Archive, ArchiveError, Kind, Manifest, PackVersion, Swap};
+use model::{ArchiveKey, Checksum, Host, Timestamp};
+use tempfile::TempDir;
+
+async fn on_every_store<F: AsyncFn(Archive)>(check: F) {
+    let folder = TempDir::new().unwrap();
+    check(Archive::memory()).await;
+    let address = format!("file://{}/new/archive", folder.path().display());
+    check(Archive::open(&address, [("", "")]).unwrap()).await;
+}
+
+fn manifest(host: &Host, number: u64, pages: u64) -> Manifest {
+    let current = PackVersion {
+        checksum: Checksum::of(&pages.to_be_bytes()),
+        size: 1,
+        pages,
+        passages: pages,
+        built_at: Timestamp::from_millis(1),
+    };
+    Manifest { host: host.clone(), number, current, previous: Vec::new() }
+}
+
+#[tokio::test]
+async fn parts_come_back_in_the_order_asked() {
+    on_every_store(async |archive| {
+        let parts: Vec<Vec<u8>> = (0..50_u8).map(|n| vec![n; usize::from(n) * 100]).collect();
+        let keys = archive.put_bundle(Kind::Content, parts.clone()).await.unwrap();
+        let other = archive.put_bundle(Kind::Extract, vec![b"text".to_vec()]).await.unwrap();
+        assert_eq!(archive.get_many(&keys).await.unwrap(), parts);
+        let mixed = [keys[7].clone(), other[0].clone(), keys[3].clone()];
+        let expected = [parts[7].clone(), b"text".to_vec(), parts[3].clone()];
+        assert_eq!(archive.get_many(&mixed).await.unwrap(), expected);
+        assert_eq!(archive.get(&keys[49]).await.unwrap(), parts[49]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn writing_the_same_parts_twice_changes_nothing() {
+    on_every_store(async |archive| {
+        let parts = vec![b"one".to_vec(), Vec::new()];
+        let first = archive.put_bundle(Kind::Content, parts.clone()).await.unwrap();
+        assert_eq!(archive.put_bundle(Kind::Content, parts.clone()).await.unwrap(), first);
+        assert_eq!(archive.get_many(&first).await.unwrap(), parts);
+        assert_eq!(archive.put_bundle(Kind::Content, Vec::new()).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_to_nothing_is_an_error_that_names_it() {
+    on_every_store(async |archive| {
+        for key in ["content/none.bundle#0+10", "content/none.bundle", "content/none.bundle#1+x"] {
+            let error = archive.get(&ArchiveKey::new(key).unwrap()).await.unwrap_err().to_string();
+            assert!(error.contains("content/none.bundle"), "{error}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pack_arrives_whole_or_not_at_all() {
+    on_every_store(async |archive| {
+        let folder = TempDir::new().unwrap();
+        let host = Host::new("[::1]:8080").unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to.sqlite"));
+        let bytes: Vec<u8> = (0..20_000_000_u32).map(|n| (n / 7) as u8).collect();
+        std::fs::write(&from, &bytes).unwrap();
+        let checksum = Checksum::of(&bytes);
+        archive.put_pack(&host, &checksum, &from).await.unwrap();
+        archive.fetch_pack(&host, &checksum, &to).await.unwrap();
+        assert!(std::fs::read(&to).unwrap() == bytes);
+
+        let wrong = Checksum::of(b"other");
+        archive.put_pack(&host, &wrong, &from).await.unwrap();
+        let target = folder.path().join("wrong.sqlite");
+        let error = archive.fetch_pack(&host, &wrong, &target).await.unwrap_err();
+        assert!(matches!(error, ArchiveError::Damaged { .. }), "{error}");
+        archive.delete_pack(&host, &checksum).await.unwrap();
+        archive.delete_pack(&host, &checksum).await.unwrap();
+        let error = archive.fetch_pack(&host, &checksum, &target).await.unwrap_err();
+        assert!(matches!(error, ArchiveError::NotFound { .. }), "{error}");
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "only what was whole is left: {left:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_who_write_one_manifest_the_second_learns_it() {
+    on_every_store(async |archive| {
+        let host = Host::new("example.gov:8080").unwrap();
+        assert_eq!(archive.manifest(&host).await.unwrap(), None);
+        for number in 1..=12 {
+            assert_eq!(archive.swap_manifest(&manifest(&host, number, number)).await.unwrap(), Swap::Done);
+            assert_eq!(archive.swap_manifest(&manifest(&host, number, 99)).await.unwrap(), Swap::Lost);
+            assert_eq!(archive.manifest(&host).await.unwrap(), Some(manifest(&host, number, number)));
+        }
+        let other = Host::new("[::1]:80").unwrap();
+        archive.swap_manifest(&manifest(&other, 1, 1)).await.unwrap();
+        assert_eq!(archive.hosts().await.unwrap(), [other, host]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_that_honours_conditions_passes_the_probe() {
+    on_every_store(async |archive| {
+        archive.probe().await.unwrap();
+        archive.probe().await.unwrap();
+    })
+    .await;
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_with_the_forms_that_are() {
+    let error = Archive::open("/some/folder", [("", "")]).unwrap_err().to_string();
+    assert!(error.contains("file:///folder"), "{error}");
+}
