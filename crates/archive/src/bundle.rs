@@ -44,7 +44,11 @@ impl Bundle {
         }
         let object = format!("{kind}/{}.bundle", Checksum::of(&bytes));
         let key = |(offset, length)| ArchiveKey::new(format!("{object}#{offset}+{length}"));
-        let keys = ranges.into_iter().map(key).collect::<Result<_, _>>().map_err(io::Error::other)?;
+        let keys = ranges
+            .into_iter()
+            .map(key)
+            .collect::<Result<_, _>>()
+            .map_err(io::Error::other)?;
         Ok(Self { object, bytes, keys })
     }
 }
@@ -62,16 +66,28 @@ impl Part {
         let (object, place) = key.as_str().split_once('#')?;
         let (offset, length) = place.split_once('+')?;
         let (offset, length): (u64, u64) = (offset.parse().ok()?, length.parse().ok()?);
-        Some(Self { object: object.to_owned(), range: offset..offset.checked_add(length)? })
+        Some(Self {
+            object: object.to_owned(),
+            range: offset..offset.checked_add(length)?,
+        })
     }
+}
+
+/// How many bytes the archive keeps for `key`, compressed; none where the key names no part of a bundle.
+pub fn stored_bytes(key: &ArchiveKey) -> Option<u64> {
+    Part::parse(key).map(|part| part.range.end - part.range.start)
 }
 
 /// One part as it was before it was compressed; refuses to grow beyond `max_bytes`.
 pub(crate) fn decompress(frame: &[u8], max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    zstd::stream::read::Decoder::with_buffer(frame)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    zstd::stream::read::Decoder::with_buffer(frame)?
+        .take(max_bytes + 1)
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
-        return Err(io::Error::other(format!("a part is larger than {max_bytes} bytes")));
+        return Err(io::Error::other(format!(
+            "a part is larger than {max_bytes} bytes"
+        )));
     }
     Ok(bytes)
 }

@@ -22,6 +22,6 @@ mod bundle;
 mod manifest;
 mod store;
 
-pub use crate::bundle::Kind;
+pub use crate::bundle::{Kind, stored_bytes};
 pub use crate::manifest::{Manifest, PackVersion, Swap};
 pub use crate::store::{Archive, ArchiveError, MAX_PART_BYTES};

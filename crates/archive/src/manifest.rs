@@ -1,4 +1,4 @@
-use model::{Checksum, Host, Timestamp};
+use model::{Checksum, Host, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Which pack of a host is the current one, and which were before.
@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub struct Manifest {
     /// The host.
     pub host: Host,
+    /// The sources that its pages came from.
+    pub sources: Vec<SourceId>,
     /// Grows by one with every change; part of the object's name.
     pub number: u64,
     /// The pack that is searched.
@@ -19,6 +21,8 @@ pub struct Manifest {
 pub struct PackVersion {
     /// Of the file; also its name.
     pub checksum: Checksum,
+    /// Of what it was made from: equal content needs no new pack.
+    pub content: Checksum,
     /// Of the file, in bytes.
     pub size: u64,
     /// Pages in it.

@@ -98,7 +98,9 @@ impl Archive {
             source,
         };
         let store: Arc<dyn ObjectStore> = if url.scheme() == "file" {
-            let folder = url.to_file_path().map_err(|()| ArchiveError::InvalidAddress(address.to_owned()))?;
+            let folder = url
+                .to_file_path()
+                .map_err(|()| ArchiveError::InvalidAddress(address.to_owned()))?;
             std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
             let local = LocalFileSystem::new_with_prefix(&folder).map_err(|error| failed(error.into()))?;
             Arc::new(local.with_automatic_cleanup(true))
@@ -107,12 +109,18 @@ impl Archive {
                 object_store::parse_url_opts(&url, options).map_err(|error| failed(error.into()))?;
             Arc::new(PrefixStore::new(store, prefix))
         };
-        Ok(Self { store, place: address.to_owned() })
+        Ok(Self {
+            store,
+            place: address.to_owned(),
+        })
     }
 
     /// An archive in the memory of this process.
     pub fn memory() -> Self {
-        Self { store: Arc::new(object_store::memory::InMemory::new()), place: "memory:///".into() }
+        Self {
+            store: Arc::new(object_store::memory::InMemory::new()),
+            place: "memory:///".into(),
+        }
     }
 
     /// The address that it was opened with.
@@ -128,7 +136,10 @@ impl Archive {
     /// written or read.
     pub async fn probe(&self) -> Result<(), ArchiveError> {
         let path = Path::from("probe");
-        let create = || self.store.put_opts(&path, Bytes::from_static(b"haul").into(), PutMode::Create.into());
+        let create = || {
+            self.store
+                .put_opts(&path, Bytes::from_static(b"haul").into(), PutMode::Create.into())
+        };
         match create().await {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(error) => return Err(self.failed("write a test object", error)),
@@ -174,7 +185,10 @@ impl Archive {
         for group in parts.chunk_by(|a, b| a.object == b.object) {
             let Some(first) = group.first() else { continue };
             let ranges: Vec<_> = group.iter().map(|part| part.range.clone()).collect();
-            let read = self.store.get_ranges(&Path::from(first.object.as_str()), &ranges).await;
+            let read = self
+                .store
+                .get_ranges(&Path::from(first.object.as_str()), &ranges)
+                .await;
             let frames = read.map_err(|error| self.failed(&format!("read {}", first.object), error))?;
             for frame in frames {
                 let bytes = decompress(&frame, MAX_PART_BYTES);
@@ -185,7 +199,12 @@ impl Archive {
     }
 
     /// Stores the pack in the file at `from` under its checksum; nothing is sent where it is there already.
-    pub async fn put_pack(&self, host: &Host, checksum: &Checksum, from: &FilePath) -> Result<(), ArchiveError> {
+    pub async fn put_pack(
+        &self,
+        host: &Host,
+        checksum: &Checksum,
+        from: &FilePath,
+    ) -> Result<(), ArchiveError> {
         let path = pack_path(host, checksum);
         let failed = |error: std::io::Error| self.failed(&format!("read {}", from.display()), error);
         let mut file = tokio::fs::File::open(from).await.map_err(failed)?;
@@ -199,7 +218,9 @@ impl Archive {
         let mut buffer = vec![0; UPLOAD_BYTES];
         loop {
             let read = file.read(&mut buffer).await.map_err(failed)?;
-            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else { break };
+            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
+                break;
+            };
             upload.wait_for_capacity(2).await.map_err(store_failed)?;
             upload.write(piece);
         }
@@ -208,14 +229,21 @@ impl Archive {
     }
 
     /// Brings a pack into the file at `to`, which appears whole and with the right checksum, or not at all.
-    pub async fn fetch_pack(&self, host: &Host, checksum: &Checksum, to: &FilePath) -> Result<(), ArchiveError> {
+    pub async fn fetch_pack(
+        &self,
+        host: &Host,
+        checksum: &Checksum,
+        to: &FilePath,
+    ) -> Result<(), ArchiveError> {
         let path = pack_path(host, checksum);
         let answer = self.store.get(&path).await.map_err(|error| match error {
             object_store::Error::NotFound { .. } => self.not_found(path.as_ref()),
             error => self.failed(&format!("read {path}"), error),
         })?;
         let partial = to.with_extension("partial");
-        let written = self.write_checked(answer.into_stream(), &path, checksum, &partial).await;
+        let written = self
+            .write_checked(answer.into_stream(), &path, checksum, &partial)
+            .await;
         if let Err(error) = written {
             // The partial file is of no use to anybody; that it could not be removed changes nothing.
             let _ = tokio::fs::remove_file(&partial).await;
@@ -254,9 +282,15 @@ impl Archive {
 
     /// Every host that has a manifest, in order.
     pub async fn hosts(&self) -> Result<Vec<Host>, ArchiveError> {
-        let listed = self.store.list_with_delimiter(Some(&Path::from("manifest"))).await;
+        let listed = self
+            .store
+            .list_with_delimiter(Some(&Path::from("manifest")))
+            .await;
         let listed = listed.map_err(|error| self.failed("list the manifests", error))?;
-        let name = |path: &Path| path.filename().map(|name| name.replace("%5B", "[").replace("%5D", "]"));
+        let name = |path: &Path| {
+            path.filename()
+                .map(|name| name.replace("%5B", "[").replace("%5D", "]"))
+        };
         let mut hosts: Vec<Host> = listed
             .common_prefixes
             .iter()
@@ -271,7 +305,9 @@ impl Archive {
     pub async fn manifest(&self, host: &Host) -> Result<Option<Manifest>, ArchiveError> {
         let folder = Path::from_iter(["manifest", host.as_str()]);
         loop {
-            let Some(newest) = self.manifest_numbers(&folder).await?.last().copied() else { return Ok(None) };
+            let Some(newest) = self.manifest_numbers(&folder).await?.last().copied() else {
+                return Ok(None);
+            };
             let path = manifest_path(host, newest);
             let bytes = match self.store.get(&path).await {
                 Ok(answer) => answer.bytes().await,
@@ -280,7 +316,9 @@ impl Archive {
             match bytes {
                 Ok(bytes) => {
                     let manifest = serde_json::from_slice(&bytes);
-                    return manifest.map(Some).map_err(|error| self.damaged(path.as_ref(), &error.to_string()));
+                    return manifest
+                        .map(Some)
+                        .map_err(|error| self.damaged(path.as_ref(), &error.to_string()));
                 }
                 // A newer one came between the listing and the reading, and this one was swept away.
                 Err(object_store::Error::NotFound { .. }) => continue,
@@ -332,15 +370,26 @@ impl Archive {
     }
 
     fn failed(&self, what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ArchiveError {
-        ArchiveError::Store { what: what.to_owned(), place: self.place.clone(), source: error.into() }
+        ArchiveError::Store {
+            what: what.to_owned(),
+            place: self.place.clone(),
+            source: error.into(),
+        }
     }
 
     fn damaged(&self, what: &str, reason: &str) -> ArchiveError {
-        ArchiveError::Damaged { what: what.to_owned(), place: self.place.clone(), reason: reason.to_owned() }
+        ArchiveError::Damaged {
+            what: what.to_owned(),
+            place: self.place.clone(),
+            reason: reason.to_owned(),
+        }
     }
 
     fn not_found(&self, what: &str) -> ArchiveError {
-        ArchiveError::NotFound { what: what.to_owned(), place: self.place.clone() }
+        ArchiveError::NotFound {
+            what: what.to_owned(),
+            place: self.place.clone(),
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-//! One suite over every kind of store that needs no server.
+//! One suite over every kind of store: memory, a folder, and S3 as a real server speaks it.
+
+mod s3;
 
 use archive::{Archive, ArchiveError, Kind, Manifest, PackVersion, Swap};
 use model::{ArchiveKey, Checksum, Host, Timestamp};
@@ -9,17 +11,26 @@ async fn on_every_store<F: AsyncFn(Archive)>(check: F) {
     check(Archive::memory()).await;
     let address = format!("file://{}/new/archive", folder.path().display());
     check(Archive::open(&address, [("", "")]).unwrap()).await;
+    let server = s3::S3::start().await;
+    check(Archive::open("s3://haul/some/prefix", server.options()).unwrap()).await;
 }
 
 fn manifest(host: &Host, number: u64, pages: u64) -> Manifest {
     let current = PackVersion {
         checksum: Checksum::of(&pages.to_be_bytes()),
+        content: Checksum::of(b""),
         size: 1,
         pages,
         passages: pages,
         built_at: Timestamp::from_millis(1),
     };
-    Manifest { host: host.clone(), number, current, previous: Vec::new() }
+    Manifest {
+        host: host.clone(),
+        sources: Vec::new(),
+        number,
+        current,
+        previous: Vec::new(),
+    }
 }
 
 #[tokio::test]
@@ -27,7 +38,10 @@ async fn parts_come_back_in_the_order_asked() {
     on_every_store(async |archive| {
         let parts: Vec<Vec<u8>> = (0..50_u8).map(|n| vec![n; usize::from(n) * 100]).collect();
         let keys = archive.put_bundle(Kind::Content, parts.clone()).await.unwrap();
-        let other = archive.put_bundle(Kind::Extract, vec![b"text".to_vec()]).await.unwrap();
+        let other = archive
+            .put_bundle(Kind::Extract, vec![b"text".to_vec()])
+            .await
+            .unwrap();
         assert_eq!(archive.get_many(&keys).await.unwrap(), parts);
         let mixed = [keys[7].clone(), other[0].clone(), keys[3].clone()];
         let expected = [parts[7].clone(), b"text".to_vec(), parts[3].clone()];
@@ -42,7 +56,10 @@ async fn writing_the_same_parts_twice_changes_nothing() {
     on_every_store(async |archive| {
         let parts = vec![b"one".to_vec(), Vec::new()];
         let first = archive.put_bundle(Kind::Content, parts.clone()).await.unwrap();
-        assert_eq!(archive.put_bundle(Kind::Content, parts.clone()).await.unwrap(), first);
+        assert_eq!(
+            archive.put_bundle(Kind::Content, parts.clone()).await.unwrap(),
+            first
+        );
         assert_eq!(archive.get_many(&first).await.unwrap(), parts);
         assert_eq!(archive.put_bundle(Kind::Content, Vec::new()).await.unwrap(), []);
     })
@@ -52,8 +69,16 @@ async fn writing_the_same_parts_twice_changes_nothing() {
 #[tokio::test]
 async fn a_key_to_nothing_is_an_error_that_names_it() {
     on_every_store(async |archive| {
-        for key in ["content/none.bundle#0+10", "content/none.bundle", "content/none.bundle#1+x"] {
-            let error = archive.get(&ArchiveKey::new(key).unwrap()).await.unwrap_err().to_string();
+        for key in [
+            "content/none.bundle#0+10",
+            "content/none.bundle",
+            "content/none.bundle#1+x",
+        ] {
+            let error = archive
+                .get(&ArchiveKey::new(key).unwrap())
+                .await
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("content/none.bundle"), "{error}");
         }
     })
@@ -82,7 +107,10 @@ async fn a_pack_arrives_whole_or_not_at_all() {
         archive.delete_pack(&host, &checksum).await.unwrap();
         let error = archive.fetch_pack(&host, &checksum, &target).await.unwrap_err();
         assert!(matches!(error, ArchiveError::NotFound { .. }), "{error}");
-        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let left: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         assert_eq!(left.len(), 2, "only what was whole is left: {left:?}");
     })
     .await;
@@ -94,9 +122,21 @@ async fn of_two_who_write_one_manifest_the_second_learns_it() {
         let host = Host::new("example.gov:8080").unwrap();
         assert_eq!(archive.manifest(&host).await.unwrap(), None);
         for number in 1..=12 {
-            assert_eq!(archive.swap_manifest(&manifest(&host, number, number)).await.unwrap(), Swap::Done);
-            assert_eq!(archive.swap_manifest(&manifest(&host, number, 99)).await.unwrap(), Swap::Lost);
-            assert_eq!(archive.manifest(&host).await.unwrap(), Some(manifest(&host, number, number)));
+            assert_eq!(
+                archive
+                    .swap_manifest(&manifest(&host, number, number))
+                    .await
+                    .unwrap(),
+                Swap::Done
+            );
+            assert_eq!(
+                archive.swap_manifest(&manifest(&host, number, 99)).await.unwrap(),
+                Swap::Lost
+            );
+            assert_eq!(
+                archive.manifest(&host).await.unwrap(),
+                Some(manifest(&host, number, number))
+            );
         }
         let other = Host::new("[::1]:80").unwrap();
         archive.swap_manifest(&manifest(&other, 1, 1)).await.unwrap();
@@ -112,6 +152,21 @@ async fn a_store_that_honours_conditions_passes_the_probe() {
         archive.probe().await.unwrap();
     })
     .await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_told_apart_from_an_empty_archive() {
+    let server = s3::S3::start().await;
+    let wrong = server
+        .options()
+        .into_iter()
+        .map(|(name, value)| (name, value.replace("secret", "wrong")));
+    let archive = Archive::open("s3://haul/some/prefix", wrong).unwrap();
+    let error = archive.probe().await.unwrap_err().to_string();
+    assert!(
+        error.contains("s3://haul/some/prefix") && !error.contains("wrong"),
+        "{error}"
+    );
 }
 
 #[test]
