@@ -15,7 +15,11 @@ pub struct InvalidId {
 
 impl InvalidId {
     fn new(kind: &'static str, text: &str, rule: &'static str) -> Self {
-        Self { kind, text: text.chars().take(100).collect(), rule }
+        Self {
+            kind,
+            text: text.chars().take(100).collect(),
+            rule,
+        }
     }
 }
 
@@ -78,7 +82,10 @@ impl SourceId {
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
         let text = text.into();
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-        let begins_well = text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
+        let begins_well = text
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_alphanumeric());
         if text.len() <= 64 && begins_well && text.bytes().all(allowed) && !text.contains("..") {
             return Ok(Self(text));
         }
@@ -116,7 +123,11 @@ impl ItemId {
         if !text.is_empty() && text.len() <= 2048 && !text.chars().any(char::is_control) {
             return Ok(Self(text));
         }
-        Err(InvalidId::new("item id", &text, "use 1 to 2048 bytes without control characters"))
+        Err(InvalidId::new(
+            "item id",
+            &text,
+            "use 1 to 2048 bytes without control characters",
+        ))
     }
 }
 
@@ -143,7 +154,11 @@ impl CrawlId {
         if valid {
             return Ok(Self(text));
         }
-        Err(InvalidId::new("crawl id", &text, "use <source>@<start in milliseconds>"))
+        Err(InvalidId::new(
+            "crawl id",
+            &text,
+            "use <source>@<start in milliseconds>",
+        ))
     }
 
     /// The source that this crawl passes over.
@@ -175,7 +190,11 @@ impl ArchiveKey {
         if !text.is_empty() && text.len() <= 1024 && printable {
             return Ok(Self(text));
         }
-        Err(InvalidId::new("archive key", &text, "use 1 to 1024 printable ASCII characters without spaces"))
+        Err(InvalidId::new(
+            "archive key",
+            &text,
+            "use 1 to 1024 printable ASCII characters without spaces",
+        ))
     }
 }
 
@@ -203,7 +222,10 @@ mod tests {
 
     #[test]
     fn a_crawl_knows_its_source_and_start() {
-        let id = CrawlId::at(&SourceId::new("docs").unwrap(), Timestamp::from_millis(1_700_000_000_000));
+        let id = CrawlId::at(
+            &SourceId::new("docs").unwrap(),
+            Timestamp::from_millis(1_700_000_000_000),
+        );
         assert_eq!(id.as_str(), "docs@1700000000000");
         assert_eq!(CrawlId::new(id.as_str()), Ok(id.clone()));
         assert_eq!(id.source().as_str(), "docs");

@@ -12,9 +12,14 @@ pub struct Host(String);
 impl Host {
     /// Reads `name` or `name:port`.
     pub fn new(text: &str) -> Result<Self, InvalidUrl> {
-        let invalid = |reason: &str| InvalidUrl { text: shorten(text), reason: reason.to_owned() };
+        let invalid = |reason: &str| InvalidUrl {
+            text: shorten(text),
+            reason: reason.to_owned(),
+        };
         if text.contains(['/', '?', '#', '@', '\\']) {
-            return Err(invalid("a host is a name or address and perhaps a port, such as example.gov"));
+            return Err(invalid(
+                "a host is a name or address and perhaps a port, such as example.gov",
+            ));
         }
         let page = PageUrl::parse(&format!("http://{text}/")).map_err(|error| invalid(&error.reason))?;
         Ok(page.host())
@@ -103,7 +108,10 @@ impl PageUrl {
     /// When the text is no URL, has another scheme than `http` or `https`, carries a user name or password, or is
     /// longer than 2048 bytes when normalised.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let invalid = |reason: String| InvalidUrl { text: shorten(text), reason };
+        let invalid = |reason: String| InvalidUrl {
+            text: shorten(text),
+            reason,
+        };
         if text.len() > 4 * MAX_LENGTH {
             return Err(invalid(format!("it is longer than {MAX_LENGTH} bytes")));
         }
@@ -117,17 +125,26 @@ impl PageUrl {
     ///
     /// As [`PageUrl::parse`].
     pub fn join(&self, reference: &str) -> Result<Self, InvalidUrl> {
-        let invalid = |reason: String| InvalidUrl { text: shorten(reference), reason };
+        let invalid = |reason: String| InvalidUrl {
+            text: shorten(reference),
+            reason,
+        };
         if reference.len() > 4 * MAX_LENGTH {
             return Err(invalid(format!("it is longer than {MAX_LENGTH} bytes")));
         }
-        let url = self.0.join(reference.trim()).map_err(|error| invalid(error.to_string()))?;
+        let url = self
+            .0
+            .join(reference.trim())
+            .map_err(|error| invalid(error.to_string()))?;
         Self::normalise(url).map_err(invalid)
     }
 
     fn normalise(mut url: Url) -> Result<Self, String> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("only http and https are supported, not {:?}", url.scheme()));
+            return Err(format!(
+                "only http and https are supported, not {:?}",
+                url.scheme()
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("it carries a user name or password; give credentials in the source instead".into());
@@ -225,7 +242,10 @@ fn normalise_percent_encoding(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let encoded = (byte == b'%').then(|| bytes.get(at + 1..at + 3)).flatten().and_then(hex_byte);
+        let encoded = (byte == b'%')
+            .then(|| bytes.get(at + 1..at + 3))
+            .flatten()
+            .and_then(hex_byte);
         match encoded {
             Some(value) if value.is_ascii_alphanumeric() || b"-._~".contains(&value) => {
                 normal.push(char::from(value));
@@ -254,10 +274,17 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
 fn normalise_query(query: &str) -> String {
     let query = normalise_percent_encoding(query);
     let names_a_visit = |parameter: &str| {
-        let name = parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        let name = parameter
+            .split('=')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         name.starts_with("utm_") || VISIT_PARAMETERS.contains(&name.as_str())
     };
-    let kept: Vec<&str> = query.split('&').filter(|part| !part.is_empty() && !names_a_visit(part)).collect();
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|part| !part.is_empty() && !names_a_visit(part))
+        .collect();
     kept.join("&")
 }
 
@@ -284,7 +311,10 @@ mod tests {
     fn equivalent_urls_become_one() {
         check("HTTP://Example.GOV", "http://example.gov/");
         check("https://example.gov:443/a/./b/../c", "https://example.gov/a/c");
-        check("http://example.gov/%7euser/%c3%a9%2f", "http://example.gov/~user/%C3%A9%2F");
+        check(
+            "http://example.gov/%7euser/%c3%a9%2f",
+            "http://example.gov/~user/%C3%A9%2F",
+        );
         check("http://example.gov/é b", "http://example.gov/%C3%A9%20b");
         check("http://example.gov/a?#top", "http://example.gov/a");
         check("http://bücher.example/", "http://xn--bcher-kva.example/");
@@ -295,7 +325,10 @@ mod tests {
     #[test]
     fn the_query_is_kept_but_for_visits() {
         check("http://e.gov/?b=2&a=1", "http://e.gov/?b=2&a=1");
-        check("http://e.gov/?utm_source=x&id=%37&&PHPSESSID=9", "http://e.gov/?id=7");
+        check(
+            "http://e.gov/?utm_source=x&id=%37&&PHPSESSID=9",
+            "http://e.gov/?id=7",
+        );
         check("http://e.gov/?gclid=1", "http://e.gov/");
     }
 

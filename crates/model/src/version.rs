@@ -64,7 +64,12 @@ impl Version {
 impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rank = (self.0 >> SEQUENCE_BITS) & 0b11;
-        write!(f, "v{}.{rank}.{}", self.at().as_millis(), self.0 & u64::from(MAX_SEQUENCE))
+        write!(
+            f,
+            "v{}.{rank}.{}",
+            self.at().as_millis(),
+            self.0 & u64::from(MAX_SEQUENCE)
+        )
     }
 }
 
