@@ -1,0 +1,490 @@
+//! The one writer: what came of items goes to the archive, the crawl database and the log, many at a time and in an
+//! order that a crash cannot hurt.
+//!
+//! 1. contents and extracts, so that nothing points to what is not there;
+//! 2. the pages that were found, so that a crawl never looks complete while a page waits to name others;
+//! 3. what became of the items;
+//! 4. the announcement, which is repeated after a crash ([`announce::reannounce`]).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use archive::{ArchiveError, Kind};
+use crawldb::{
+    Attempt, CrawldbError, Disposition, Finished, Item, ItemError, ItemErrorKind, Outcome, Seen, transition,
+};
+use model::{ArchiveKey, CrawlId, PageUrl};
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use updates::{LogError, topics};
+
+use crate::announce;
+use crate::bounds::authority;
+use crate::deliver::{Delivery, Handled, Page, Verdict, settled};
+use crate::met::Queries;
+use crate::redirects::Redirects;
+use crate::run::{Found, Run, Shared};
+
+/// Records of one append to the log at most.
+const MAX_APPEND: usize = 5_000;
+const FIRST_WRITE_PAUSE: Duration = Duration::from_millis(50);
+/// The longest wait between two tries of a write.
+const MAX_WRITE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Gathers deliveries and writes them. There is one per process, so that its order holds.
+pub(crate) struct Applier {
+    shared: Arc<Shared>,
+    inbox: mpsc::Receiver<Delivery>,
+    crawls: FxHashMap<CrawlId, Notes>,
+    jitter: Jitter,
+}
+
+/// What the applier alone remembers of a crawl.
+#[derive(Default)]
+struct Notes {
+    redirects: Redirects,
+    queries: Queries,
+}
+
+/// Deliveries that are written together.
+#[derive(Default)]
+struct Gathered {
+    runs: Vec<(Arc<Run>, Load)>,
+    items: usize,
+    bytes: usize,
+    done: Vec<oneshot::Sender<()>>,
+}
+
+/// What one crawl has in a batch.
+#[derive(Default)]
+struct Load {
+    handled: Vec<Handled>,
+    found: Vec<Found>,
+}
+
+/// Why a batch could not be written.
+#[derive(Debug, thiserror::Error)]
+enum ApplyError {
+    #[error(transparent)]
+    Crawldb(#[from] CrawldbError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl ApplyError {
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Crawldb(CrawldbError::Fenced(_) | CrawldbError::NoCrawl(_) | CrawldbError::NoSource(_)))
+    }
+}
+
+impl Applier {
+    pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Delivery>) -> Self {
+        let seed = shared.options.clock.now().as_millis();
+        Self { shared, inbox, crawls: FxHashMap::default(), jitter: Jitter(seed) }
+    }
+
+    pub(crate) async fn run(mut self) {
+        while let Some(first) = self.inbox.recv().await {
+            let gathered = self.gather(first).await;
+            let begun = Instant::now();
+            for (run, load) in gathered.runs {
+                self.apply(&run, load).await;
+            }
+            self.shared.metrics.stage("apply", begun.elapsed());
+            for done in gathered.done {
+                done.send(()).ok();
+            }
+        }
+    }
+
+    /// Waits a little for company, but not while nobody works on anything that could become some.
+    async fn gather(&mut self, first: Delivery) -> Gathered {
+        let options = &self.shared.options;
+        let deadline = Instant::now() + options.batch_linger;
+        let mut gathered = Gathered::default();
+        let mut next = Some(first);
+        while let Some(delivery) = next.take() {
+            gathered.add(delivery);
+            if gathered.items >= options.batch_items || gathered.bytes >= options.batch_bytes {
+                break;
+            }
+            next = match self.inbox.try_recv() {
+                Ok(delivery) => Some(delivery),
+                Err(_) if self.shared.working.load(Ordering::Acquire) == 0 => None,
+                Err(_) => tokio::time::timeout_at(deadline, self.inbox.recv()).await.ok().flatten(),
+            };
+        }
+        gathered
+    }
+
+    async fn apply(&mut self, run: &Arc<Run>, load: Load) {
+        let items = load.handled.len();
+        if let Err(error) = self.write(run, load).await {
+            run.give_up(format!("what was fetched could not be written: {}", with_causes(&error)));
+        }
+        run.busy.fetch_sub(items, Ordering::AcqRel);
+        if run.stop.is_cancelled() && run.busy.load(Ordering::Acquire) == 0 {
+            self.crawls.remove(&run.crawl.id);
+        }
+    }
+
+    async fn write(&mut self, run: &Arc<Run>, mut load: Load) -> Result<(), ApplyError> {
+        let mut found = load.found;
+        for handled in &mut load.handled {
+            self.follow(run, handled, &mut found).await?;
+            found.append(&mut handled.links);
+        }
+        if let Some(last) = load.handled.last() {
+            let mut host = run.current_host.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *host = Some(last.item.scope.clone());
+        }
+        let attempts = self.archive(load.handled).await;
+        self.sight(run, found).await?;
+        let finished = self.finish(run, attempts).await?;
+        self.announce(run, &finished).await
+    }
+
+    /// Turns redirects and canonical addresses into aliases, unless they go astray.
+    async fn follow(
+        &mut self,
+        run: &Arc<Run>,
+        handled: &mut Handled,
+        found: &mut Vec<Found>,
+    ) -> Result<(), ApplyError> {
+        let (target, is_redirect) = match &handled.verdict {
+            Verdict::Redirect(target) => (target.clone(), true),
+            Verdict::Page(page) => match &page.canonical {
+                Some(canonical) => (canonical.clone(), false),
+                None => return Ok(()),
+            },
+            Verdict::Plain(_) => return Ok(()),
+        };
+        let alias = alias(run, &handled.item, &target, is_redirect);
+        let crawldb = &self.shared.deps.crawldb;
+        let notes = self.crawls.entry(run.crawl.id.clone()).or_default();
+        let to = (&alias.sighting.id, &target);
+        match notes.redirects.follow(crawldb, run, &handled.item.id, to).await? {
+            Ok(()) => {
+                let outcome = settled(Disposition::Alias(alias.sighting.id.clone()));
+                handled.verdict = Verdict::Plain(Box::new(outcome));
+                if run.bounds.admit(&target, alias.sighting.depth) {
+                    found.push(alias);
+                }
+            }
+            Err(astray) if is_redirect => handled.verdict = self.escalate(&astray),
+            Err(_) => release_canonical(&mut handled.verdict),
+        }
+        Ok(())
+    }
+
+    fn escalate(&self, astray: &crate::redirects::Astray) -> Verdict {
+        let at = self.shared.options.clock.now();
+        let error = ItemError { kind: ItemErrorKind::Redirect, message: astray.to_string(), at };
+        Verdict::Plain(Box::new(Outcome::Failed { error, retry_after: None, retryable: false }))
+    }
+
+    /// Stores contents and extracts; where that fails, the attempts have failed and come again.
+    async fn archive(&self, handled: Vec<Handled>) -> Vec<Attempt> {
+        let (mut contents, mut extracts) = (Vec::new(), Vec::new());
+        let mut open = Vec::with_capacity(handled.len());
+        for Handled { item, verdict, .. } in handled {
+            open.push((item, shelve(verdict, &mut contents, &mut extracts)));
+        }
+        let begun = Instant::now();
+        let archive = &self.shared.deps.archive;
+        let stored = tokio::try_join!(
+            archive.put_bundle(Kind::Content, contents),
+            archive.put_bundle(Kind::Extract, extracts),
+        );
+        self.shared.metrics.stage("archive", begun.elapsed());
+        match stored {
+            Ok((contents, extracts)) => label(open, contents, extracts),
+            Err(error) => self.unarchived(open, &error),
+        }
+    }
+
+    fn unarchived(&self, open: Vec<(Item, Shelved)>, error: &ArchiveError) -> Vec<Attempt> {
+        tracing::error!(%error, "contents could not be archived");
+        let at = self.shared.options.clock.now();
+        let message = format!("the content could not be archived: {}", with_causes(error));
+        let error = ItemError { kind: ItemErrorKind::Internal, message, at };
+        let failed = || Outcome::Failed { error: error.clone(), retry_after: None, retryable: true };
+        let attempt = |(item, shelved)| match shelved {
+            Shelved::Outcome(outcome) => Attempt { item, outcome: *outcome },
+            Shelved::Page(_) => Attempt { item, outcome: failed() },
+        };
+        open.into_iter().map(attempt).collect()
+    }
+
+    /// Tells the crawl database about pages that the crawl has not met, and the log about those that became due.
+    async fn sight(&mut self, run: &Arc<Run>, found: Vec<Found>) -> Result<(), ApplyError> {
+        let notes = self.crawls.entry(run.crawl.id.clone()).or_default();
+        let fresh = choose(run, &mut notes.queries, found);
+        let sightings: Vec<_> = fresh.iter().map(|found| found.sighting.clone()).collect();
+        if sightings.is_empty() {
+            return Ok(());
+        }
+        let crawldb = &self.shared.deps.crawldb;
+        let now = self.shared.options.clock.now();
+        let mut patience = self.shared.patience();
+        let seen = loop {
+            match crawldb.seen(&run.crawl, &sightings, now).await {
+                Ok(seen) => break seen,
+                Err(error) => patience.wait(error.into()).await?,
+            }
+        };
+        let due = sightings.iter().zip(&seen).filter(|(_, seen)| **seen != Seen::Known);
+        let requests: Vec<_> =
+            due.map(|(found, _)| announce::request(&run.crawl.id, &found.id, &found.scope)).collect();
+        self.shared.metrics.found(requests.len() as u64);
+        run.items.fetch_add(requests.len() as u64, Ordering::AcqRel);
+        let topic = topics::crawl(&run.source.id);
+        self.append(&topic, &requests).await?;
+        let mut met = run.met();
+        fresh.iter().for_each(|found| met.insert(found.print));
+        Ok(())
+    }
+
+    /// Pairs of what became of an item and whether it was indexed before.
+    async fn finish(&mut self, run: &Run, attempts: Vec<Attempt>) -> Result<Vec<(Finished, bool)>, ApplyError> {
+        if attempts.is_empty() {
+            return Ok(Vec::new());
+        }
+        for attempt in &attempts {
+            if let Outcome::Failed { error, .. } = &attempt.outcome {
+                self.shared.metrics.error(error.kind);
+            }
+        }
+        let is_indexed = |attempt: &Attempt| attempt.item.disposition == Some(Disposition::Indexed);
+        let indexed: Vec<bool> = attempts.iter().map(is_indexed).collect();
+        let (crawldb, now) = (&self.shared.deps.crawldb, self.shared.options.clock.now());
+        let (crawl, retry) = (&run.crawl, &run.source.retry);
+        let mut patience = self.shared.patience();
+        let finished = loop {
+            let mut jitter = || self.jitter.next();
+            match crawldb.finish(crawl, attempts.clone(), now, retry, &mut jitter).await {
+                Ok(finished) => break finished,
+                Err(error) => patience.wait(error.into()).await?,
+            }
+        };
+        Ok(finished.into_iter().zip(indexed).collect())
+    }
+
+    async fn announce(&self, run: &Run, finished: &[(Finished, bool)]) -> Result<(), ApplyError> {
+        let (mut applied, mut receipts) = (Vec::new(), Vec::new());
+        for (finished, was_indexed) in finished {
+            self.shared.metrics.transition(name(finished));
+            let stale = self.stale_item(run, finished).await?;
+            let item = match finished {
+                Finished::Applied(item) | Finished::Unchanged(item) | Finished::Deleted { item, .. } => Some(item),
+                _ => stale.as_ref(),
+            };
+            applied.extend(item.and_then(|item| announce::applied(item, *was_indexed)));
+            let scope = finished.item().map_or("", |item| &item.scope);
+            receipts.extend(announce::receipt(&run.crawl.id, finished, scope));
+        }
+        self.append(&topics::applied(&run.source.id), &applied).await?;
+        self.append(&topics::receipts(&run.source.id), &receipts).await
+    }
+
+    /// A write that was repeated because its answer got lost finds itself stale, but it was taken: what is stored
+    /// carries the version of this crawl.
+    async fn stale_item(&self, run: &Run, finished: &Finished) -> Result<Option<Item>, ApplyError> {
+        let Finished::Stale(id) = finished else { return Ok(None) };
+        let item = self.shared.deps.crawldb.item(&run.source.id, id).await?;
+        Ok(item.filter(|item| item.version == transition::version_of(&run.crawl)))
+    }
+
+    async fn append<T: serde::Serialize>(&self, topic: &str, entries: &[updates::Entry<T>]) -> Result<(), ApplyError> {
+        for chunk in entries.chunks(MAX_APPEND) {
+            let mut patience = self.shared.patience();
+            while let Err(error) = self.shared.deps.log.append(topic, chunk).await {
+                patience.wait(error.into()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Handled(run, handled) => {
+                self.items += 1;
+                self.bytes += handled.weight();
+                self.load_of(run).handled.push(*handled);
+            }
+            Delivery::Sighted(run, found, done) => {
+                self.load_of(run).found.extend(found);
+                self.done.push(done);
+            }
+            Delivery::Flush(done) => self.done.push(done),
+        }
+    }
+
+    fn load_of(&mut self, run: Arc<Run>) -> &mut Load {
+        let known = self.runs.iter().position(|(known, _)| Arc::ptr_eq(known, &run));
+        let at = known.unwrap_or_else(|| {
+            self.runs.push((run, Load::default()));
+            self.runs.len() - 1
+        });
+        &mut self.runs[at].1
+    }
+}
+
+/// The sighting of the item that `item` leads to. Where a start URL leads to another host, that host belongs to the
+/// crawl: `example.gov` may live at `www.example.gov`.
+fn alias(run: &Run, item: &Item, target: &PageUrl, is_redirect: bool) -> Found {
+    if is_redirect && item.depth == 0 && run.bounds.allow(target) {
+        run.bounds.add_host(authority(target));
+    }
+    let mut found = Found::new(&run.prints, target.clone(), Some(item), item.depth);
+    found.sighting.alias = Some(item.id.clone());
+    found
+}
+
+/// A page whose canonical address leads back to it is indexed where it is.
+fn release_canonical(verdict: &mut Verdict) {
+    if let Verdict::Page(page) = verdict {
+        page.canonical = None;
+    }
+}
+
+/// What is left of a verdict once its bytes are on their way to the archive.
+enum Shelved {
+    Outcome(Box<Outcome>),
+    /// The next content and the next extract are its own.
+    Page(Box<Page>),
+}
+
+fn shelve(verdict: Verdict, contents: &mut Vec<Vec<u8>>, extracts: &mut Vec<Vec<u8>>) -> Shelved {
+    match verdict {
+        Verdict::Plain(outcome) => Shelved::Outcome(outcome),
+        // `follow` has left none.
+        Verdict::Redirect(_) => Shelved::Outcome(Box::new(Outcome::Released)),
+        Verdict::Page(page) if page.noindex => Shelved::Outcome(Box::new(Outcome::Applied {
+            checksum: Some(page.checksum),
+            disposition: Disposition::Noindex,
+            content: None,
+            extract: None,
+            etag: page.etag,
+            last_modified: page.last_modified,
+        })),
+        Verdict::Page(mut page) => {
+            contents.push(std::mem::take(&mut page.content));
+            extracts.push(std::mem::take(&mut page.extract));
+            Shelved::Page(page)
+        }
+    }
+}
+
+fn label(open: Vec<(Item, Shelved)>, contents: Vec<ArchiveKey>, extracts: Vec<ArchiveKey>) -> Vec<Attempt> {
+    let mut keys = contents.into_iter().zip(extracts);
+    let attempt = |(item, shelved)| match shelved {
+        Shelved::Outcome(outcome) => Attempt { item, outcome: *outcome },
+        Shelved::Page(page) => {
+            let (content, extract) = keys.next().unzip();
+            let outcome = Outcome::Applied {
+                checksum: Some(page.checksum),
+                disposition: Disposition::Indexed,
+                content,
+                extract,
+                etag: page.etag,
+                last_modified: page.last_modified,
+            };
+            Attempt { item, outcome }
+        }
+    };
+    open.into_iter().map(attempt).collect()
+}
+
+/// The pages that the crawl database has to hear of: each once, within the limits of the crawl. A page that another
+/// one leads to is always told, for the sake of its aliases.
+fn choose(run: &Run, queries: &mut Queries, found: Vec<Found>) -> Vec<Found> {
+    let site = &run.source.site;
+    let mut room = site.max_pages.saturating_sub(run.items.load(Ordering::Acquire));
+    let mut met = run.met();
+    let mut chosen = FxHashSet::default();
+    let mut fresh = Vec::new();
+    for found in found {
+        if found.sighting.alias.is_some() {
+            fresh.push(found);
+            continue;
+        }
+        if met.contains(found.print) || !chosen.insert(found.print) {
+            continue;
+        }
+        if room == 0 || !queries.admit(&run.prints, &found.sighting.url, site.max_queries_per_path) {
+            met.insert(found.print);
+            continue;
+        }
+        room -= 1;
+        fresh.push(found);
+    }
+    fresh
+}
+
+fn name(finished: &Finished) -> &'static str {
+    match finished {
+        Finished::Applied(_) => "applied",
+        Finished::Unchanged(_) => "unchanged",
+        Finished::Deleted { .. } => "deleted",
+        Finished::Retry(_) => "retry",
+        Finished::Escalated(_) => "escalated",
+        Finished::Released(_) => "released",
+        Finished::Stale(_) => "stale",
+    }
+}
+
+/// The message of an error and of what caused it.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// How long a write that fails is tried again.
+struct Patience<'a> {
+    shared: &'a Shared,
+    begun: Instant,
+    pause: Duration,
+}
+
+impl Shared {
+    fn patience(&self) -> Patience<'_> {
+        Patience { shared: self, begun: Instant::now(), pause: FIRST_WRITE_PAUSE }
+    }
+}
+
+impl Patience<'_> {
+    /// Waits for the next try, or gives the error back where there is none.
+    async fn wait(&mut self, error: ApplyError) -> Result<(), ApplyError> {
+        if error.is_final() || self.begun.elapsed() > self.shared.options.write_patience {
+            return Err(error);
+        }
+        tracing::warn!(%error, "a write failed, trying again");
+        self.shared.metrics.write_retries.inc();
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(MAX_WRITE_PAUSE);
+        Ok(())
+    }
+}
+
+/// Numbers from 0 to 1 that spread retries (SplitMix64, by Steele, Lea and Flood).
+struct Jitter(u64);
+
+impl Jitter {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}

@@ -1,0 +1,12 @@
+//! Crawls of small sites, served by real servers on loopback, through the public interface.
+
+mod addresses;
+mod courtesy;
+mod crashes;
+mod pages;
+mod repeat;
+mod robots_txt;
+mod site;
+mod sitemaps;
+mod trouble;
+mod world;

@@ -1,0 +1,251 @@
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use archive::Manifest;
+use crawldb::{Crawl, CrawlStatus, Source};
+use crawler::{CrawlError, Progress};
+use model::{CrawlId, Host, PageUrl, SourceId, Timestamp};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{self, Site};
+use crate::config::Config;
+use crate::data_folder::DataFolder;
+use crate::exit::Exit;
+use crate::output::{self, Output};
+use crate::progress::CrawlBar;
+use crate::service::Service;
+use crate::shutdown;
+use crate::site;
+
+/// Crawls into the data folder, packs every host, and says how to search them.
+pub(crate) async fn run(config: &Config, output: Output, crawl: &cli::Crawl) -> Result<Exit> {
+    let folder = DataFolder::create(&config.data)?;
+    let _lock = folder.lock("haul crawl")?;
+    let stop = shutdown::listen()?;
+    let service = Service::start(config, &folder).await?;
+    let source = choose_source(&service, crawl).await?;
+    let Some(done) = crawl_and_pack(&service, &source, &stop).await? else {
+        output::say(&format!("stopped; the same command goes on where it was: haul crawl {source}"));
+        return Ok(Exit::Interrupted);
+    };
+    service.stop().await?;
+    report(config, output, &done)?;
+    Ok(exit_of(&done.crawl))
+}
+
+/// Crawls a site into a folder of its own and leaves its pack at `to`.
+pub(crate) async fn into_file(
+    config: &Config,
+    output: Output,
+    start: &PageUrl,
+    site: &Site,
+    to: &Path,
+) -> Result<Exit> {
+    let beside = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let private = tempfile::Builder::new().prefix(".haul-").tempdir_in(beside);
+    let private = private.with_context(|| format!("{} cannot be written", beside.display()))?;
+    let config = Config { data: private.path().to_owned(), archive: String::new(), ..config.clone() };
+    let folder = DataFolder::create(&config.data)?;
+    let stop = shutdown::listen()?;
+    let service = Service::start(&config, &folder).await?;
+    let id = SourceId::from_words(start.host().as_str())?;
+    let source = site::new_source(id, vec![start.clone()], site, now())?;
+    let id = service.stores.crawldb.add_source(source).await?.id;
+    let Some(done) = crawl_and_pack(&service, &id, &stop).await? else { return Ok(Exit::Interrupted) };
+    service.stop().await?;
+    let Some(manifest) = done.packs.iter().max_by_key(|manifest| manifest.current.pages) else {
+        report(&config, output, &done)?;
+        return Ok(Exit::Failed);
+    };
+    service.stores.archive.fetch_pack(&manifest.host, &manifest.current.checksum, to).await?;
+    if done.packs.len() > 1 {
+        output::say(&format!("the site has {} hosts; {} is in the file", done.packs.len(), manifest.host));
+    }
+    output::say(&format!(
+        "{}: {} pages, {}\nsearch it with: haul search --pack {} WORDS",
+        to.display(),
+        manifest.current.pages,
+        output::bytes(manifest.current.size),
+        to.display()
+    ));
+    if output.json {
+        output.json(&json!({ "file": to.display().to_string(), "pack": manifest }))?;
+    }
+    Ok(exit_of(&done.crawl))
+}
+
+/// A crawl that is over, and the packs of its hosts.
+pub(crate) struct Done {
+    pub(crate) crawl: Crawl,
+    pub(crate) packs: Vec<Manifest>,
+}
+
+/// Crawls, or goes on with the crawl that was interrupted, and publishes the packs. None when it was asked to stop.
+pub(crate) async fn crawl_and_pack(
+    service: &Service,
+    source: &SourceId,
+    stop: &CancellationToken,
+) -> Result<Option<Done>> {
+    let id = resume_or_start(service, source).await?;
+    let bar = CrawlBar::new();
+    let crawled = follow(service, &id, &bar, stop).await;
+    if !crawled? {
+        bar.end();
+        service.stop().await?;
+        return Ok(None);
+    }
+    bar.say("packing");
+    tokio::select! {
+        packed = service.packer.flush() => packed?,
+        () = stop.cancelled() => {
+            bar.end();
+            service.stop().await?;
+            return Ok(None);
+        }
+        failed = packing_failed(service) => bail!("the pages are fetched and kept, but not packed: {failed}"),
+    }
+    bar.end();
+    let crawl = service.stores.crawldb.crawl(&id).await?.context("the crawl's record is gone")?;
+    let mut packs = Vec::new();
+    for scope in service.stores.crawldb.scopes(&id).await? {
+        let Ok(host) = Host::new(&scope.scope) else { continue };
+        packs.extend(service.stores.archive.manifest(&host).await?);
+    }
+    Ok(Some(Done { crawl, packs }))
+}
+
+/// A host that failed to pack again and again will not get better while somebody waits at a terminal.
+async fn packing_failed(service: &Service) -> String {
+    let mut failing_since = None;
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let failed = service.packer.status().into_iter().find_map(|host| match host.stage {
+            packer::Stage::Failed(reason) => Some(format!("{}: {reason}", host.host)),
+            _ => None,
+        });
+        let Some(reason) = failed else {
+            failing_since = None;
+            continue;
+        };
+        let since = *failing_since.get_or_insert_with(tokio::time::Instant::now);
+        if since.elapsed() > Duration::from_secs(15) {
+            return reason;
+        }
+    }
+}
+
+async fn resume_or_start(service: &Service, source: &SourceId) -> Result<CrawlId> {
+    let resumed = service.crawler.resume().await?;
+    if let Some(id) = resumed.into_iter().find(|id| id.source() == *source) {
+        output::say(&format!("going on with crawl {id}"));
+        return Ok(id);
+    }
+    match service.crawler.start(source).await {
+        Ok(id) => Ok(id),
+        Err(error @ CrawlError::Settings { .. }) => bail!(crate::exit::Usage(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Shows the progress until the crawl is over (true) or was asked to stop (false).
+async fn follow(service: &Service, id: &CrawlId, bar: &CrawlBar, stop: &CancellationToken) -> Result<bool> {
+    let mut progress = service.crawler.progress(id).context("the crawl ended before it could be followed")?;
+    loop {
+        let now: Progress = progress.borrow_and_update().clone();
+        bar.show(&now);
+        if now.is_final {
+            return Ok(now.status.is_over());
+        }
+        tokio::select! {
+            changed = progress.changed() => changed.context("the crawler ended before the crawl")?,
+            () = stop.cancelled() => return Ok(false),
+        }
+    }
+}
+
+/// The source that is meant: the one that is named, or the one of the address, made or changed as was said.
+async fn choose_source(service: &Service, crawl: &cli::Crawl) -> Result<SourceId> {
+    let crawldb = &service.stores.crawldb;
+    if let [name] = crawl.targets.as_slice()
+        && let Ok(id) = SourceId::new(name.as_str())
+        && let Some(source) = crawldb.source(&id).await?
+    {
+        return change(service, source, Vec::new(), &crawl.site).await;
+    }
+    let start: Vec<PageUrl> = crawl.targets.iter().map(|text| site::address(text)).collect::<Result<_>>()?;
+    let first = start.first().context("an address to begin at is needed")?;
+    let id = match &crawl.source {
+        Some(name) => SourceId::new(name.as_str())?,
+        None => SourceId::from_words(first.host().as_str())?,
+    };
+    if let Some(source) = crawldb.source(&id).await? {
+        return change(service, source, start, &crawl.site).await;
+    }
+    Ok(crawldb.add_source(site::new_source(id, start, &crawl.site, now())?).await?.id)
+}
+
+async fn change(service: &Service, source: Source, start: Vec<PageUrl>, site: &Site) -> Result<SourceId> {
+    let mut changed = source.clone();
+    if !start.is_empty() {
+        changed.site.start = start;
+    }
+    site::apply(site, &mut changed.site)?;
+    if changed.site != source.site {
+        service.stores.crawldb.update_source(changed).await?;
+    }
+    Ok(source.id)
+}
+
+pub(crate) fn report(config: &Config, output: Output, done: &Done) -> Result<()> {
+    let (crawl, totals) = (&done.crawl, &done.crawl.totals);
+    if output.json {
+        return output.json(&json!({ "crawl": crawl, "packs": done.packs }));
+    }
+    let took = crawl.ended_at.unwrap_or(crawl.started_at).since(crawl.started_at);
+    output::say(&format!(
+        "{}: {} items in {:.1} s ({} fetched): {} new, {} changed, {} unchanged, {} gone, {} escalated",
+        crawl.id,
+        totals.seen,
+        took.as_secs_f64(),
+        output::bytes(crawl.fetched_bytes),
+        totals.new,
+        totals.changed,
+        totals.unchanged,
+        totals.deleted,
+        totals.escalated,
+    ));
+    for manifest in &done.packs {
+        output::say(&format!(
+            "packed {}: {} pages, {}",
+            manifest.host,
+            manifest.current.pages,
+            output::bytes(manifest.current.size)
+        ));
+    }
+    let data = if config.data == Config::default().data {
+        String::new()
+    } else {
+        format!(" --data {}", config.data.display())
+    };
+    if let Some(reason) = &crawl.reason {
+        output::say(&format!("error: {reason}"));
+    }
+    if totals.escalated > 0 {
+        let source = crawl.id.source();
+        output::say(&format!("what failed: haul item list {source} --state escalated{data}"));
+    }
+    if !done.packs.is_empty() {
+        output::say(&format!("search it with: haul search{data} WORDS"));
+    }
+    Ok(())
+}
+
+fn exit_of(crawl: &Crawl) -> Exit {
+    if crawl.status == CrawlStatus::Completed { Exit::Done } else { Exit::Failed }
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
+}

@@ -1,0 +1,13 @@
+//! One file per command.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod crawl;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod extract_pdf;
+pub(crate) mod item;
+pub(crate) mod pack;
+pub(crate) mod search;
+pub(crate) mod source;
+pub(crate) mod up;

@@ -1,0 +1,83 @@
+//! Haul: collects content and turns it into SQLite databases that people search, query and download.
+//!
+//! `main` is a table of contents: every command is a function of its own in `commands`.
+
+mod assembly;
+mod cli;
+mod commands;
+mod config;
+mod data_folder;
+mod demo_site;
+mod exit;
+mod output;
+mod progress;
+mod service;
+mod shutdown;
+mod site;
+
+use std::process::ExitCode;
+
+use crate::cli::{Action, Cli};
+use crate::config::{ConfigError, Loaded};
+use crate::data_folder::DataFolderError;
+use crate::exit::Exit;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let (cli, flags) = Cli::parse_with_keys();
+    output::start_log(cli.verbose);
+    let ended = run(cli, flags);
+    let exit = ended.unwrap_or_else(|error| {
+        output::say(&format!("error: {error:#}"));
+        exit_of(&error)
+    });
+    exit.into()
+}
+
+fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
+    // These two need neither a configuration nor a runtime.
+    match cli.command {
+        Action::ExtractPdf => return commands::extract_pdf::run(),
+        Action::Completions { shell } => return commands::completions::run(shell),
+        _ => {}
+    }
+    let loaded = Loaded::load(config_file(&cli).as_deref(), std::env::vars(), flags)?;
+    let output = Output { json: cli.json };
+    let config = &loaded.config;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // TLS has two implementations among our libraries' choices; this one is ours.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let ended = match cli.command {
+        Action::Up => runtime.block_on(commands::up::run(config, output)),
+        Action::Crawl(crawl) => runtime.block_on(commands::crawl::run(config, output, &crawl)),
+        Action::Pack(pack) => runtime.block_on(commands::pack::run(config, output, &pack)),
+        Action::Search(search) => runtime.block_on(commands::search::run(config, output, search)),
+        Action::Source(source) => runtime.block_on(commands::source::run(config, output, source)),
+        Action::Item(item) => runtime.block_on(commands::item::run(config, output, item)),
+        Action::Config(action) => commands::config::run(&loaded, output, action),
+        Action::Doctor => runtime.block_on(commands::doctor::run(config, output)),
+        Action::Demo(demo) => runtime.block_on(commands::demo::run(config, output, &demo)),
+        Action::Completions { .. } | Action::ExtractPdf => Ok(Exit::Done),
+    };
+    // What still runs has been told to stop and has had its time.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    ended
+}
+
+/// The file that was named, else `haul.toml` in the current folder where there is one.
+fn config_file(cli: &Cli) -> Option<std::path::PathBuf> {
+    let usual = std::path::PathBuf::from("haul.toml");
+    cli.config.clone().or_else(|| usual.exists().then_some(usual))
+}
+
+/// The one place that maps errors to exit codes.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let is_busy = |error: &DataFolderError| matches!(error, DataFolderError::Busy { .. });
+    if error.is::<ConfigError>() || error.is::<exit::Usage>() || error.is::<model::InvalidUrl>() || error.is::<model::InvalidId>() {
+        return Exit::Usage;
+    }
+    if error.downcast_ref().is_some_and(is_busy) {
+        return Exit::Busy;
+    }
+    Exit::Failed
+}

@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::problem::Problem;
+
+/// From the last byte of the headers to the first byte of the answer; streams go on after it.
+const MAX_ANSWER_TIME: Duration = Duration::from_secs(30);
+
+/// Pages load nothing from elsewhere, run no inline script, send forms only home and cannot be framed.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Refuses requests that change something when a page of another site sent them.
+///
+/// Browsers say where a request comes from (`Sec-Fetch-Site`, or `Origin` in older ones) and pages cannot forge it.
+/// Who sends neither is no browser, so nobody's rights are borrowed.
+pub(crate) async fn refuse_cross_site(request: Request, next: Next) -> Response {
+    if request.method().is_safe() || is_same_origin(request.headers()) {
+        return next.run(request).await;
+    }
+    let detail = "this request was sent by a page of another site; open the page here and send it again";
+    Problem::new(StatusCode::FORBIDDEN, detail).into_response()
+}
+
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    if let Some(site) = text(&HeaderName::from_static("sec-fetch-site")) {
+        return matches!(site, "same-origin" | "none");
+    }
+    let Some(origin) = text(&header::ORIGIN) else { return true };
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    authority.is_some() && authority == text(&header::HOST)
+}
+
+/// Answers within [`MAX_ANSWER_TIME`], if only to say that it could not.
+pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(MAX_ANSWER_TIME, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let seconds = MAX_ANSWER_TIME.as_secs();
+        let detail = format!("this took longer than {seconds} s; try again later or ask for less");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()
+    })
+}
+
+/// Headers that tell browsers to be strict, on every answer.
+pub(crate) async fn harden(mut response: Response) -> Response {
+    let strict = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    for (name, value) in strict {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Answers for methods that a path does not have.
+pub(crate) async fn no_such_method(method: Method) -> Problem {
+    let detail = format!("{method} cannot be used on this path; /api/v1/openapi.json says what can");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+/// Answers for paths that do not exist.
+pub(crate) async fn no_such_path() -> Problem {
+    Problem::not_found("there is nothing at this address; begin at the search page, /, or at /api/v1/openapi.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(headers: &[(&'static str, &'static str)], same: bool) {
+        let pairs = headers.iter().map(|(name, value)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        });
+        assert_eq!(is_same_origin(&pairs.collect()), same, "{headers:?}");
+    }
+
+    #[test]
+    fn browsers_say_where_a_request_comes_from() {
+        check(&[("sec-fetch-site", "same-origin")], true);
+        check(&[("sec-fetch-site", "none")], true);
+        check(&[("sec-fetch-site", "cross-site")], false);
+        check(&[("sec-fetch-site", "same-site")], false);
+        check(&[("sec-fetch-site", "cross-site"), ("origin", "http://haul.test"), ("host", "haul.test")], false);
+        check(&[("origin", "http://haul.test"), ("host", "haul.test")], true);
+        check(&[("origin", "http://evil.test"), ("host", "haul.test")], false);
+        check(&[("origin", "null"), ("host", "haul.test")], false);
+        check(&[("host", "haul.test")], true);
+    }
+}

@@ -1,0 +1,50 @@
+//! Every byte of HTTP that Haul serves.
+//!
+//! [`router`] turns handles of the parts ([`Deps`]) into one [`axum::Router`]; [`serve()`] answers connections with it
+//! until it is told to stop. There is nothing else to know: this crate decides nothing, it asks the parts and shows
+//! what they say, in three forms.
+//!
+//! | for | where | how |
+//! |---|---|---|
+//! | people | `/`, `/sources`, `/crawls`, `/packs` | HTML that works without scripts, live figures with one |
+//! | programs | `/api/v1/...` | JSON, described at `/api/v1/openapi.json` |
+//! | programs that know Search.gov | `/api/v2/search/i14y` | the shape of its results API |
+//! | operators | `/metrics`, `/healthz`, `/readyz` | OpenMetrics text, short JSON |
+//!
+//! *Errors* are one type, `Problem`; its status is decided in one module. Programs get it as
+//! `application/problem+json` (RFC 9457), people as a page, both with a sentence that says what to do.
+//!
+//! *Whatever arrives is text.* Query strings and forms are read as any bytes: what is not UTF-8 and control
+//! characters are replaced, and what is too long is refused with an explanation. Everything shown is escaped where it
+//! is shown; only `http` and `https` addresses become links.
+//!
+//! *Pages of other sites can change nothing.* A request that is not GET or HEAD is refused when a browser says that
+//! another site sent it. There are no accounts: whoever reaches the listener may do everything, so bind it to where
+//! only such people are.
+//!
+//! *Answers made of packs* carry an `ETag` of the packs' checksums and the question, so asking again is cheap and never
+//! stale.
+//!
+//! *Limits*: bodies 1 MiB, query strings 16 KiB, headers 64 lines and 128 KiB, 30 s to an answer, 1,024 connections.
+
+mod api;
+mod assets;
+mod clock;
+mod display;
+mod fresh;
+mod guard;
+mod health;
+mod metrics;
+mod pages;
+mod params;
+mod problem;
+mod router;
+mod serve;
+mod state;
+
+pub use crate::router::router;
+pub use crate::serve::serve;
+pub use crate::state::Deps;
+
+/// Bytes of a request's body at most.
+pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;

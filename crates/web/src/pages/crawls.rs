@@ -1,0 +1,246 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Redirect;
+use crawldb::{Crawl, CrawlStatus, CrawlTotals, ItemState, ScopeCount};
+use maud::{Markup, html};
+use model::CrawlId;
+
+use crate::api::crawls::{end, existing};
+use crate::api::wire::state_name;
+use crate::clock;
+use crate::display::{bytes, count, counted, duration, time};
+use crate::pages::layout::{self, Area};
+use crate::pages::{chart, sources};
+use crate::params::{Named, link, segment};
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Crawls that `/crawls` shows.
+const LAST_CRAWLS: usize = 100;
+/// Hosts that the page of a crawl shows, those with the most items.
+const SHOWN_SCOPES: usize = 100;
+
+/// Where the page of a crawl is.
+pub(crate) fn address(id: &CrawlId) -> String {
+    format!("/crawls/{}", segment(id.as_str()))
+}
+
+/// `/crawls`
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Markup, Problem> {
+    let crawls = app.crawldb.crawls(None, LAST_CRAWLS).await?;
+    let content = html! {
+        h1 { "Crawls" }
+        @if crawls.is_empty() {
+            p.lead { "A crawl is one pass over a source. Start one from the page of a " a href="/sources" { "source" } "." }
+        } @else {
+            (table(&crawls))
+        }
+    };
+    Ok(layout::page(Area::Crawls, "Crawls", &content))
+}
+
+/// Crawls, one a row.
+pub(crate) fn table(crawls: &[Crawl]) -> Markup {
+    html! {
+        div.scroll role="region" aria-label="Crawls" tabindex="0" {
+            table {
+                thead {
+                    tr {
+                        th { "Started" } th { "Source" } th { "Status" } th.number { "Items" } th.number.wide { "New" }
+                        th.number.wide { "Changed" } th.number { "Escalated" } th.number.wide { "Took" }
+                    }
+                }
+                tbody { @for crawl in crawls { (row(crawl)) } }
+            }
+        }
+    }
+}
+
+fn row(crawl: &Crawl) -> Markup {
+    let source = crawl.id.source();
+    html! {
+        tr {
+            td { a href=(address(&crawl.id)) { (time(crawl.started_at)) } }
+            td { a href=(sources::address(&source)) { (source) } }
+            td { (status_label(crawl.status)) }
+            td.number { (count(crawl.totals.seen)) }
+            td.number.wide { (count(crawl.totals.new)) }
+            td.number.wide { (count(crawl.totals.changed)) }
+            td.number { (count(crawl.totals.escalated)) }
+            td.number.wide { @if let Some(end) = crawl.ended_at { (duration(end.since(crawl.started_at))) } }
+        }
+    }
+}
+
+fn status_label(status: CrawlStatus) -> &'static str {
+    match status {
+        CrawlStatus::Pending => "pending",
+        CrawlStatus::Enumerating => "enumerating",
+        CrawlStatus::Processing => "processing",
+        CrawlStatus::Draining => "draining",
+        CrawlStatus::Orphans => "looking for orphans",
+        CrawlStatus::Completed => "completed",
+        CrawlStatus::Failed => "failed",
+        CrawlStatus::Cancelled => "cancelled",
+        CrawlStatus::Blocked => "blocked",
+    }
+}
+
+/// Stops the crawl and shows it.
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    Named(id): Named<CrawlId>,
+) -> Result<Redirect, Problem> {
+    end(&app, &id).await?;
+    Ok(Redirect::to(&address(&id)))
+}
+
+/// `/crawls/{crawl}`: figures that move while it runs.
+pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<CrawlId>) -> Result<Markup, Problem> {
+    let crawl = existing(&app, &id).await?;
+    let scopes = app.crawldb.scopes(&id).await?;
+    let source = id.source();
+    let over = crawl.status.is_over();
+    let events = format!("/api/v1/crawls/{}/events", segment(id.as_str()));
+    let content = html! {
+        p.above {
+            a href="/crawls" { "Crawls" } " \u{203a} " a href=(sources::address(&source)) { (source) }
+        }
+        h1 { "Crawl of " (time(crawl.started_at)) }
+        div data-events=[(!over).then_some(events)] {
+            (progress(&crawl))
+            (figures(&crawl))
+            @if !over {
+                (chart::rate_line())
+                form method="post" action={ (address(&id)) "/cancel" } { button.plain { "Cancel the crawl" } }
+            }
+        }
+        (by_outcome(&crawl))
+        (by_host(&scopes))
+        (record(&crawl))
+    };
+    let title = format!("Crawl of {source}");
+    Ok(match over {
+        true => layout::page(Area::Crawls, &title, &content),
+        false => layout::live_page(Area::Crawls, &title, &content),
+    })
+}
+
+fn progress(crawl: &Crawl) -> Markup {
+    let CrawlTotals { seen, open, failed, .. } = crawl.totals;
+    let done = seen.saturating_sub(open).saturating_sub(failed);
+    html! {
+        p {
+            strong data-live="status" { (status_label(crawl.status)) }
+            @if !crawl.status.is_over() { " \u{b7} at " span data-live="host" { "\u{2013}" } }
+        }
+        @if let Some(reason) = &crawl.reason { div.notice.bad { p { (reason) } } }
+        progress value=(done) max=(seen.max(1)) aria-label="Items done" {}
+        p.small.soft {
+            span data-live="done" { (count(done)) } " of " span data-live="seen" { (count(seen)) } " items done"
+            @if !crawl.status.is_over() { "; more may be found" }
+        }
+    }
+}
+
+fn figures(crawl: &Crawl) -> Markup {
+    let totals = crawl.totals;
+    let took = crawl.ended_at.unwrap_or_else(clock::now).since(crawl.started_at);
+    let mean = crawl.processing_ms.checked_div(crawl.fetches).map(Duration::from_millis);
+    html! {
+        dl.figures {
+            div { dt { "new" } dd data-live="new" { (count(totals.new)) } }
+            div { dt { "changed" } dd data-live="changed" { (count(totals.changed)) } }
+            div { dt { "unchanged" } dd data-live="unchanged" { (count(totals.unchanged)) } }
+            @if crawl.status.is_over() {
+                div { dt { "deleted" } dd { (count(totals.deleted)) } }
+                div { dt { "escalated" } dd { (count(totals.escalated)) } }
+                div { dt { "took" } dd { (duration(took)) } }
+                div { dt { "fetched" } dd { (bytes(crawl.fetched_bytes)) } }
+                @if let Some(mean) = mean { div { dt { "an item, on average" } dd { (duration(mean)) } } }
+            } @else {
+                div { dt { "queued" } dd data-live="open" { (count(totals.open)) } }
+                div { dt { "will be retried" } dd data-live="failed" { (count(totals.failed)) } }
+                div { dt { "escalated" } dd data-live="escalated" { (count(totals.escalated)) } }
+                div { dt { "pages a second" } dd data-live="rate" { (rate(totals, took)) } }
+                div { dt { "fetched" } dd data-live="bytes" { (bytes(crawl.fetched_bytes)) } }
+            }
+        }
+    }
+}
+
+/// The mean since the start, for where no events tell the rate of the moment.
+fn rate(totals: CrawlTotals, took: Duration) -> String {
+    let done = totals.seen.saturating_sub(totals.open);
+    format!("{:.1}", done as f64 / took.as_secs_f64().max(1.0))
+}
+
+fn by_outcome(crawl: &Crawl) -> Markup {
+    let totals = crawl.totals;
+    let applied = totals.seen.saturating_sub(
+        totals.unchanged + totals.open + totals.failed + totals.escalated + totals.deleted,
+    );
+    let counts: Vec<_> = [
+        (ItemState::Success, applied),
+        (ItemState::Unchanged, totals.unchanged),
+        (ItemState::Pending, totals.open),
+        (ItemState::Failure, totals.failed),
+        (ItemState::Escalated, totals.escalated),
+        (ItemState::Deleted, totals.deleted),
+    ]
+    .into_iter()
+    .filter(|(_, items)| *items > 0)
+    .collect();
+    let place = format!("{}/items", sources::address(&crawl.id.source()));
+    html! {
+        @if crawl.status.is_over() && !counts.is_empty() {
+            h2 { "Items by outcome" }
+            (chart::states(&counts, |state| {
+                link(&place, &[("state", state_name(state)), ("crawl", crawl.id.as_str())])
+            }))
+        }
+    }
+}
+
+fn by_host(scopes: &[ScopeCount]) -> Markup {
+    let mut largest: Vec<&ScopeCount> = scopes.iter().collect();
+    largest.sort_by_key(|scope| std::cmp::Reverse(scope.items));
+    html! {
+        @if !scopes.is_empty() {
+            h2 { "By host" }
+            div.scroll role="region" aria-label="By host" tabindex="0" {
+                table {
+                    thead { tr { th { "Host" } th.number { "Items" } th.number { "Open" } } }
+                    tbody {
+                        @for scope in largest.iter().take(SHOWN_SCOPES) {
+                            tr {
+                                td { (scope.scope) }
+                                td.number { (count(scope.items)) }
+                                td.number { (count(scope.open)) }
+                            }
+                        }
+                    }
+                }
+            }
+            @if let Some(more @ 1..) = scopes.len().checked_sub(SHOWN_SCOPES) {
+                p.soft { "And " (counted(more as u64, "smaller host")) "." }
+            }
+        }
+    }
+}
+
+fn record(crawl: &Crawl) -> Markup {
+    html! {
+        h2 { "Record" }
+        dl {
+            dt { "Id" } dd.mono { (crawl.id) }
+            dt { "Started" } dd { (time(crawl.started_at)) }
+            @if let Some(end) = crawl.ended_at { dt { "Ended" } dd { (time(end)) } }
+            dt { "Run by" } dd { (crawl.service) ", epoch " (crawl.epoch) }
+            dt { "Settings version" } dd { (crawl.configuration) }
+            dt { "Requests" } dd { (counted(crawl.fetches, "answer")) ", " (bytes(crawl.fetched_bytes)) }
+        }
+    }
+}

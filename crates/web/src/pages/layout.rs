@@ -1,0 +1,84 @@
+use maud::{DOCTYPE, Markup, html};
+
+use crate::assets;
+
+/// Where in the site a page stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Area {
+    Search,
+    Sources,
+    Crawls,
+    Packs,
+    Nowhere,
+}
+
+const AREAS: [(Area, &str, &str); 4] = [
+    (Area::Search, "/", "Search"),
+    (Area::Sources, "/sources", "Sources"),
+    (Area::Crawls, "/crawls", "Crawls"),
+    (Area::Packs, "/packs", "Packs"),
+];
+
+/// A whole page.
+pub(crate) fn page(area: Area, title: &str, content: &Markup) -> Markup {
+    document(area, title, &html! {}, content)
+}
+
+/// A page that follows something: by events, or by reloading itself where scripts are off.
+pub(crate) fn live_page(area: Area, title: &str, content: &Markup) -> Markup {
+    let head = html! {
+        script src=(assets::address("live.js")) defer {}
+        noscript { meta http-equiv="refresh" content="3"; }
+    };
+    document(area, title, &head, content)
+}
+
+fn document(area: Area, title: &str, head: &Markup, content: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " \u{b7} Haul" }
+                link rel="icon" href=(assets::address("icon.svg")) type="image/svg+xml";
+                link rel="stylesheet" href=(assets::address("haul.css"));
+                (head)
+            }
+            body {
+                a.skip href="#content" { "Skip to content" }
+                (header(area))
+                main #content { (content) }
+                (footer())
+            }
+        }
+    }
+}
+
+fn header(area: Area) -> Markup {
+    html! {
+        header {
+            a.brand href="/" { img src=(assets::address("icon.svg")) alt="" width="26" height="26"; "Haul" }
+            nav aria-label="Main" {
+                ul {
+                    @for (place, address, name) in AREAS {
+                        li { a href=(address) aria-current=[(place == area).then_some("page")] { (name) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn footer() -> Markup {
+    html! {
+        footer {
+            p {
+                span { "Haul " (env!("CARGO_PKG_VERSION")) }
+                a href="/api/v1/openapi.json" { "API" }
+                a href="/metrics" { "Metrics" }
+                a href="/readyz" { "Health" }
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+use std::fmt::Display;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// Bytes of a query string at most; a link that is longer cannot be shared anyway.
+const MAX_QUERY_BYTES: usize = 16 << 10;
+/// Parameters of a query string at most; what comes after them is not read.
+const MAX_PARAMETERS: usize = 100;
+
+/// The parameters of a query string or of a form, in their order. Bytes that are not UTF-8 and control characters
+/// were replaced, so whatever arrives can be searched for, shown and sent on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    fn read(encoded: &[u8]) -> Self {
+        let pairs = url::form_urlencoded::parse(encoded).take(MAX_PARAMETERS);
+        Self(pairs.map(|(name, value)| (name.into_owned(), without_controls(&value))).collect())
+    }
+
+    /// The value of `name` without white space around it; empty where it is missing.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.trim())
+    }
+
+    /// Every value of `name` that is not empty.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let values = self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.trim());
+        values.filter(|value| !value.is_empty())
+    }
+
+    /// The value of `name` read as a `T`; nothing where it is missing or empty.
+    pub(crate) fn parsed<T>(&self, name: &str) -> Result<Option<T>, Problem>
+    where
+        T: TryFrom<String>,
+        T::Error: Display,
+    {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let value = T::try_from(text.to_owned());
+        value.map(Some).map_err(|error| Problem::bad_request(format!("the parameter {name:?}: {error}")))
+    }
+
+    /// The number called `name`, `default` where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When it is no number or not in `range`.
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        default: usize,
+        range: std::ops::RangeInclusive<usize>,
+    ) -> Result<usize, Problem> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(default);
+        }
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            Problem::bad_request(format!("the parameter {name:?} is a number from {least} to {most}"))
+        })
+    }
+}
+
+fn without_controls(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+impl<S: Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        if query.len() > MAX_QUERY_BYTES {
+            let detail = format!("the query is longer than {MAX_QUERY_BYTES} bytes; ask for less at a time");
+            return Err(Problem::bad_request(detail));
+        }
+        Ok(Self::read(query.as_bytes()))
+    }
+}
+
+/// The fields of a form that was sent.
+pub(crate) struct Form(pub(crate) Params);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Ok(Self(Params::read(&body(request, state).await?)))
+    }
+}
+
+/// A body of JSON.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = body(request, state).await?;
+        let value = serde_json::from_slice(&bytes);
+        value.map(Self).map_err(|error| Problem::bad_request(format!("the body is not what is expected: {error}")))
+    }
+}
+
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let bytes = Bytes::from_request(request, state).await;
+    bytes.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!("the body is larger than {} bytes", crate::MAX_BODY_BYTES);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+        }
+        _ => Problem::bad_request("the body did not arrive whole; send it again"),
+    })
+}
+
+/// The one name in the path, read as a `T`.
+pub(crate) struct Named<T>(pub(crate) T);
+
+impl<S, T> FromRequestParts<S> for Named<T>
+where
+    S: Send + Sync,
+    T: TryFrom<String>,
+    T::Error: Display,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        let Path(name) = name.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
+        T::try_from(name).map(Self).map_err(|error| Problem::bad_request(error.to_string()))
+    }
+}
+
+/// `path` with these parameters; those without a value are left out.
+pub(crate) fn link(path: &str, parameters: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        query.append_pair(name, value);
+    }
+    let query = query.finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// Text as one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_any_bytes_as_text() {
+        let params = Params::read(b"q=%FF%00caf%C3%A9+x&q=second&=&%&empty=");
+        assert_eq!(params.text("q"), "\u{fffd} caf\u{e9} x");
+        assert_eq!(params.text("empty"), "");
+        assert_eq!(params.text("missing"), "");
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_refused_with_the_range() {
+        let number = |query: &str| Params::read(query.as_bytes()).number("page", 1, 1..=10);
+        assert_eq!(number(""), Ok(1));
+        assert_eq!(number("page=10"), Ok(10));
+        for wrong in ["page=0", "page=11", "page=x", "page=-1", "page=99999999999999999999"] {
+            assert!(number(wrong).is_err_and(|problem| problem.detail().contains("from 1 to 10")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn links_hold_what_they_are_given() {
+        assert_eq!(link("/", &[("q", "a&b c"), ("host", "")]), "/?q=a%26b+c");
+        assert_eq!(link("/", &[]), "/");
+        assert_eq!(segment("a@1/[::1]"), "a%401%2F%5B%3A%3A1%5D");
+    }
+}

@@ -1,0 +1,191 @@
+use archive::ArchiveError;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use crawldb::{CrawldbError, StartError, StoreError};
+use crawler::CrawlError;
+use model::{InvalidId, InvalidUrl};
+use search::SearchError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::pages;
+
+/// Why a request was not answered as asked (RFC 9457, `application/problem+json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// Always `about:blank`: the status says what kind of problem it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// What the status means.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened and what to do.
+    detail: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Problem");
+        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into() }
+    }
+
+    /// The request is wrong; `detail` says how to make it right.
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// What was asked for does not exist.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// Something behind the server failed. The cause goes to the log: it may name folders and servers.
+    pub(crate) fn failed(what: &str, retryable: bool, error: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %Chain(error), "{what} failed");
+        if retryable {
+            let detail = format!("{what} did not answer; try again in a moment");
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        }
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{what} failed; the log of the server says why"))
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub(crate) fn title(&self) -> &str {
+        self.title
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    fn as_json(&self) -> Response {
+        let body = serde_json::to_vec(self).unwrap_or_default();
+        (self.status(), [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}
+
+/// An error with its causes, on one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Carries the problem to [`present`], which knows in what form the client wants it.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Gives each problem its body: a page for people, JSON for programs.
+pub(crate) async fn present(request: Request, next: Next) -> Response {
+    let for_people = !is_for_programs(request.uri().path());
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    let mut presented =
+        if for_people { pages::problem::page(&problem).into_response() } else { problem.as_json() };
+    *presented.status_mut() = problem.status();
+    let headers = presented.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    presented
+}
+
+fn is_for_programs(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/") || matches!(path, "/metrics" | "/healthz" | "/readyz")
+}
+
+impl From<InvalidId> for Problem {
+    fn from(error: InvalidId) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidUrl> for Problem {
+    fn from(error: InvalidUrl) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::failed("the crawl database", error.retryable, &error)
+    }
+}
+
+impl From<CrawldbError> for Problem {
+    fn from(error: CrawldbError) -> Self {
+        let status = match error {
+            CrawldbError::NoSource(_) | CrawldbError::NoCrawl(_) => StatusCode::NOT_FOUND,
+            CrawldbError::Exists(_)
+            | CrawldbError::Changed(_)
+            | CrawldbError::Running(_)
+            | CrawldbError::Fenced(_) => StatusCode::CONFLICT,
+            CrawldbError::Contention(_) => StatusCode::SERVICE_UNAVAILABLE,
+            CrawldbError::Store(error) => return error.into(),
+            error => return Self::failed("the crawl database", false, &error),
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::UnknownHost(_) => Self::not_found(error.to_string()),
+            SearchError::TimedOut { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            SearchError::Stopped => Self::failed("the search", true, &error),
+            error => Self::failed("the search", false, &error),
+        }
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        let status = match error {
+            StartError::NoSource(_) => StatusCode::NOT_FOUND,
+            StartError::Running(_) => StatusCode::CONFLICT,
+            StartError::Crawldb(error) => return error.into(),
+            error => return Self::failed("the crawl database", false, &error),
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<CrawlError> for Problem {
+    fn from(error: CrawlError) -> Self {
+        match error {
+            CrawlError::Start(error) => error.into(),
+            CrawlError::Crawldb(error) => error.into(),
+            CrawlError::Settings { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            CrawlError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            error => Self::failed("the crawler", true, &error),
+        }
+    }
+}
+
+impl From<ArchiveError> for Problem {
+    fn from(error: ArchiveError) -> Self {
+        let retryable = matches!(error, ArchiveError::Store { .. });
+        Self::failed("the archive", retryable, &error)
+    }
+}

@@ -1,0 +1,53 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use archive::Archive;
+use crawldb::Crawldb;
+use crawler::Crawler;
+use packer::Packer;
+use prometheus_client::registry::Registry;
+use search::Library;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+
+/// What the server speaks for. All of it is cheap to clone.
+pub struct Deps {
+    /// Sources, crawls and items.
+    pub crawldb: Crawldb,
+    /// Starts and cancels crawls and knows how they progress.
+    pub crawler: Crawler,
+    /// Knows what is not yet published.
+    pub packer: Packer,
+    /// Answers searches.
+    pub library: Library,
+    /// The folder that the library keeps its packs in, from where they are downloaded.
+    pub packs_folder: PathBuf,
+    /// What is published.
+    pub archive: Archive,
+    /// What `/metrics` shows; the router adds its own figures.
+    pub registry: Registry,
+    /// Ends streams of events. The same token as [`serve`](crate::serve())'s.
+    pub stop: CancellationToken,
+}
+
+/// What every handler may use.
+pub(crate) struct App {
+    pub(crate) crawldb: Crawldb,
+    pub(crate) crawler: Crawler,
+    pub(crate) packer: Packer,
+    pub(crate) library: Library,
+    pub(crate) packs_folder: PathBuf,
+    pub(crate) archive: Archive,
+    pub(crate) metrics: Metrics,
+    pub(crate) registry: Registry,
+    pub(crate) stop: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(deps: Deps) -> Arc<Self> {
+        let Deps { crawldb, crawler, packer, library, packs_folder, archive, mut registry, stop } = deps;
+        let metrics = Metrics::new(&mut registry);
+        Arc::new(Self { crawldb, crawler, packer, library, packs_folder, archive, metrics, registry, stop })
+    }
+}

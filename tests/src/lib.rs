@@ -1,0 +1,1 @@
+//! The test bench: the real binary, real servers, a real browser.

@@ -1,0 +1,74 @@
+//! The Debian packages that hold the programs which tests start.
+
+use crate::run::{must_succeed, on_path, output_of};
+use anyhow::Result;
+use std::process::Command;
+
+/// A program, and the Debian package that brings it.
+const NEEDED: [(&str, &str); 3] = [
+    ("chromium", "chromium"),
+    ("nginx", "nginx-light"),
+    ("sqlite3", "sqlite3"),
+];
+
+/// Installs what is missing when we may; returns the packages that are missing still.
+pub(super) fn install_missing() -> Result<Vec<&'static str>> {
+    let missing = missing(on_path);
+    if missing.is_empty() {
+        println!("all there");
+        return Ok(missing);
+    }
+    let Some(mut install) = apt_get() else {
+        println!("to run all tests, install: apt-get install {}", missing.join(" "));
+        return Ok(missing);
+    };
+    println!("installing {}", missing.join(" "));
+    must_succeed(
+        apt_get()
+            .unwrap_or_else(|| Command::new("apt-get"))
+            .args(["update", "-qq"]),
+    )?;
+    must_succeed(
+        install
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(&missing),
+    )?;
+    Ok(self::missing(on_path))
+}
+
+fn missing(is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    NEEDED
+        .iter()
+        .filter(|(program, _)| !is_there(program))
+        .map(|(_, package)| *package)
+        .collect()
+}
+
+/// `apt-get` with the right to install, when we have it without asking anybody.
+fn apt_get() -> Option<Command> {
+    if !on_path("apt-get") {
+        return None;
+    }
+    if output_of(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0") {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        return Some(command);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", "apt-get"]);
+    output_of(Command::new("sudo").args(["-n", "true"]))
+        .is_ok()
+        .then_some(command)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn packages_are_named_for_the_programs_that_are_not_there() {
+        assert_eq!(
+            super::missing(|program| program == "chromium"),
+            ["nginx-light", "sqlite3"]
+        );
+        assert!(super::missing(|_| true).is_empty());
+    }
+}
