@@ -1,1 +1,33 @@
-//! The test bench: the real binary, real servers, a real browser.
+//! What tests of the real `haul` binary are made of.
+//!
+//! - [`Haul`]: the binary on a data folder of its own; runs a command to its end, or starts it and kills it.
+//! - [`Site`]: a web server in this process that answers as the test says and counts who asked for what.
+//! - [`Nginx`], [`Browser`]: a real server and a real browser, where they are installed.
+//! - [`Bench`]: the list of tests. A test whose [`Need`] is not met is reported as ignored, never as passed.
+//! - [`wait::until`]: tests wait for conditions; they do not sleep and hope.
+
+mod browser;
+mod haul;
+mod nginx;
+mod site;
+mod trials;
+pub mod wait;
+
+pub use browser::{Browser, Page};
+pub use haul::{Ended, Haul, Running};
+pub use nginx::Nginx;
+pub use site::{Answer, Request, Site};
+pub use trials::{Bench, Need};
+
+/// A small generator of numbers (splitmix64), so that a run can be repeated from its seed.
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    /// The next number below `limit`, which must not be 0.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}

@@ -189,7 +189,7 @@ impl Archive {
                 .store
                 .get_ranges(&Path::from(first.object.as_str()), &ranges)
                 .await;
-            let frames = read.map_err(|error| self.failed(&format!("read {}", first.object), error))?;
+            let frames = read.map_err(|error| self.unreadable(&first.object, error))?;
             for frame in frames {
                 let bytes = decompress(&frame, MAX_PART_BYTES);
                 all.push(bytes.map_err(|error| self.damaged(&first.object, &error.to_string()))?);
@@ -236,10 +236,11 @@ impl Archive {
         to: &FilePath,
     ) -> Result<(), ArchiveError> {
         let path = pack_path(host, checksum);
-        let answer = self.store.get(&path).await.map_err(|error| match error {
-            object_store::Error::NotFound { .. } => self.not_found(path.as_ref()),
-            error => self.failed(&format!("read {path}"), error),
-        })?;
+        let answer = self
+            .store
+            .get(&path)
+            .await
+            .map_err(|error| self.unreadable(path.as_ref(), error))?;
         let partial = to.with_extension("partial");
         let written = self
             .write_checked(answer.into_stream(), &path, checksum, &partial)
@@ -374,6 +375,14 @@ impl Archive {
             what: what.to_owned(),
             place: self.place.clone(),
             source: error.into(),
+        }
+    }
+
+    /// What is not there is told apart from what could not be read.
+    fn unreadable(&self, object: &str, error: object_store::Error) -> ArchiveError {
+        match error {
+            object_store::Error::NotFound { .. } => self.not_found(object),
+            error => self.failed(&format!("read {object}"), error),
         }
     }
 

@@ -1,4 +1,5 @@
 //! One suite over every kind of store: memory, a folder, and S3 as a real server speaks it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod s3;
 

@@ -41,7 +41,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         pdf: None,
         service: "example".to_owned(),
     };
-    run(Crawler::new(deps.clone(), CrawlerOptions::default()), deps.crawldb, &id).await
+    run(
+        Crawler::new(deps.clone(), CrawlerOptions::default()),
+        deps.crawldb,
+        &id,
+    )
+    .await
 }
 
 async fn run(crawler: Crawler, crawldb: Crawldb, source: &SourceId) -> Result<(), Box<dyn Error>> {
@@ -54,7 +59,10 @@ async fn run(crawler: Crawler, crawldb: Crawldb, source: &SourceId) -> Result<()
     let mut progress = crawler.progress(&id).ok_or("the crawl is not known")?;
     loop {
         let now = progress.borrow_and_update().clone();
-        println!("{:?}: {} seen, {} open, {:.0} pages/s", now.status, now.totals.seen, now.totals.open, now.pages_per_second);
+        println!(
+            "{:?}: {} seen, {} open, {:.0} pages/s",
+            now.status, now.totals.seen, now.totals.open, now.pages_per_second
+        );
         if now.is_final {
             break;
         }
@@ -66,13 +74,19 @@ async fn run(crawler: Crawler, crawldb: Crawldb, source: &SourceId) -> Result<()
     crawler.register_metrics(&mut registry);
     let mut metrics = String::new();
     prometheus_client::encoding::text::encode(&mut metrics, &registry)?;
-    for line in metrics.lines().filter(|line| line.contains("_sum") || line.contains("_count")) {
+    for line in metrics
+        .lines()
+        .filter(|line| line.contains("_sum") || line.contains("_count"))
+    {
         println!("{line}");
     }
     let crawl = crawldb.crawl(&id).await?.ok_or("the crawl is not known")?;
     let rate = crawl.fetches as f64 / seconds;
     println!("{:?} {:?}: {:?}", crawl.status, crawl.reason, crawl.totals);
-    println!("{} pages, {} bytes in {seconds:.2} s: {rate:.0} pages/s", crawl.fetches, crawl.fetched_bytes);
+    println!(
+        "{} pages, {} bytes in {seconds:.2} s: {rate:.0} pages/s",
+        crawl.fetches, crawl.fetched_bytes
+    );
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crawldb::{Crawldb, CrawldbError, Disposition, Finished, Item, Scan};
 use model::{CrawlId, Host, SourceId, Timestamp};
 use updates::{
-    Applied, Change, Control, CrawlRequest, Ended, Entry, LogError, Partition, Receipt, ReceiptOutcome, UpdateLog,
-    topics,
+    Applied, Change, Control, CrawlRequest, Ended, Entry, LogError, Partition, Receipt, ReceiptOutcome,
+    UpdateLog, topics,
 };
 
 /// Records of one append at most.
@@ -18,9 +18,11 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// where there was none before.
 pub(crate) fn applied(item: &Item, was_indexed: bool) -> Option<Entry<Applied>> {
     let change = match (&item.disposition, &item.checksum, &item.extract) {
-        (Some(Disposition::Indexed), Some(checksum), Some(extract)) => {
-            Change::Upsert { url: item.url.clone(), checksum: *checksum, extract: extract.clone() }
-        }
+        (Some(Disposition::Indexed), Some(checksum), Some(extract)) => Change::Upsert {
+            url: item.url.clone(),
+            checksum: *checksum,
+            extract: extract.clone(),
+        },
         _ if was_indexed => Change::Delete,
         _ => return None,
     };
@@ -33,12 +35,23 @@ pub(crate) fn applied(item: &Item, was_indexed: bool) -> Option<Entry<Applied>> 
         at: item.last_updated.unwrap_or_default(),
         change,
     };
-    Some(Entry { key: item.id.to_string(), scope: item.scope.clone(), value: Some(applied) })
+    Some(Entry {
+        key: item.id.to_string(),
+        scope: item.scope.clone(),
+        value: Some(applied),
+    })
 }
 
 pub(crate) fn request(crawl: &CrawlId, item: &model::ItemId, scope: &str) -> Entry<CrawlRequest> {
-    let request = CrawlRequest { item: item.clone(), crawl: crawl.clone() };
-    Entry { key: item.to_string(), scope: scope.to_owned(), value: Some(request) }
+    let request = CrawlRequest {
+        item: item.clone(),
+        crawl: crawl.clone(),
+    };
+    Entry {
+        key: item.to_string(),
+        scope: scope.to_owned(),
+        value: Some(request),
+    }
 }
 
 /// Nothing for what was only given back.
@@ -55,28 +68,67 @@ pub(crate) fn receipt(crawl: &CrawlId, finished: &Finished, scope: &str) -> Opti
         Finished::Stale(id) => (id, ReceiptOutcome::Stale),
         Finished::Released(_) => return None,
     };
-    let receipt = Receipt { item: item.clone(), crawl: crawl.clone(), outcome };
-    Some(Entry { key: item.to_string(), scope: scope.to_owned(), value: Some(receipt) })
+    let receipt = Receipt {
+        item: item.clone(),
+        crawl: crawl.clone(),
+        outcome,
+    };
+    Some(Entry {
+        key: item.to_string(),
+        scope: scope.to_owned(),
+        value: Some(receipt),
+    })
 }
 
 /// One scope for all that is said of a crawl, so that it is read in this order.
 async fn control(log: &UpdateLog, crawl: &CrawlId, key: String, value: Control) -> Result<(), LogError> {
-    let entry = Entry { scope: crawl.to_string(), key, value: Some(value) };
+    let entry = Entry {
+        scope: crawl.to_string(),
+        key,
+        value: Some(value),
+    };
     log.append(topics::CONTROL, &[entry]).await.map(drop)
 }
 
 pub(crate) async fn started(log: &UpdateLog, crawl: &CrawlId, hosts: &[String]) -> Result<(), LogError> {
     let hosts = hosts.iter().filter_map(|host| Host::new(host).ok()).collect();
-    control(log, crawl, crawl.to_string(), Control::CrawlStarted { crawl: crawl.clone(), hosts }).await
+    control(
+        log,
+        crawl,
+        crawl.to_string(),
+        Control::CrawlStarted {
+            crawl: crawl.clone(),
+            hosts,
+        },
+    )
+    .await
 }
 
-pub(crate) async fn host_done(log: &UpdateLog, crawl: &CrawlId, host: &Host, items: u64) -> Result<(), LogError> {
-    let done = Control::HostDone { crawl: crawl.clone(), host: host.clone(), items };
+pub(crate) async fn host_done(
+    log: &UpdateLog,
+    crawl: &CrawlId,
+    host: &Host,
+    items: u64,
+) -> Result<(), LogError> {
+    let done = Control::HostDone {
+        crawl: crawl.clone(),
+        host: host.clone(),
+        items,
+    };
     control(log, crawl, format!("{crawl} {host}"), done).await
 }
 
 pub(crate) async fn ended(log: &UpdateLog, crawl: &CrawlId, ended: Ended) -> Result<(), LogError> {
-    control(log, crawl, crawl.to_string(), Control::CrawlEnded { crawl: crawl.clone(), ended }).await
+    control(
+        log,
+        crawl,
+        crawl.to_string(),
+        Control::CrawlEnded {
+            crawl: crawl.clone(),
+            ended,
+        },
+    )
+    .await
 }
 
 /// Why applied items could not be announced again.
@@ -113,7 +165,9 @@ pub(crate) async fn reannounce(
         let entries: Vec<_> = items.iter().filter_map(|item| applied(item, true)).collect();
         log.append(&topic, &entries).await?;
         announced += entries.len() as u64;
-        let Some(last) = items.last() else { return Ok(announced) };
+        let Some(last) = items.last() else {
+            return Ok(announced);
+        };
         after = Some(last.id.clone());
     }
 }
@@ -124,7 +178,10 @@ async fn newest_applied(log: &UpdateLog, topic: &str) -> Result<Timestamp, LogEr
         if marks.high == 0 {
             continue;
         }
-        let partition = Partition { topic: topic.to_owned(), number };
+        let partition = Partition {
+            topic: topic.to_owned(),
+            number,
+        };
         for record in log.read(&partition, marks.high - 1, 1).await? {
             let applied: Option<Applied> = record.decode()?;
             newest = newest.max(applied.map(|applied| applied.at).unwrap_or_default());

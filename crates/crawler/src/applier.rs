@@ -75,14 +75,22 @@ enum ApplyError {
 
 impl ApplyError {
     fn is_final(&self) -> bool {
-        matches!(self, Self::Crawldb(CrawldbError::Fenced(_) | CrawldbError::NoCrawl(_) | CrawldbError::NoSource(_)))
+        matches!(
+            self,
+            Self::Crawldb(CrawldbError::Fenced(_) | CrawldbError::NoCrawl(_) | CrawldbError::NoSource(_))
+        )
     }
 }
 
 impl Applier {
     pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Delivery>) -> Self {
         let seed = shared.options.clock.now().as_millis();
-        Self { shared, inbox, crawls: FxHashMap::default(), jitter: Jitter(seed) }
+        Self {
+            shared,
+            inbox,
+            crawls: FxHashMap::default(),
+            jitter: Jitter(seed),
+        }
     }
 
     pub(crate) async fn run(mut self) {
@@ -113,7 +121,10 @@ impl Applier {
             next = match self.inbox.try_recv() {
                 Ok(delivery) => Some(delivery),
                 Err(_) if self.shared.working.load(Ordering::Acquire) == 0 => None,
-                Err(_) => tokio::time::timeout_at(deadline, self.inbox.recv()).await.ok().flatten(),
+                Err(_) => tokio::time::timeout_at(deadline, self.inbox.recv())
+                    .await
+                    .ok()
+                    .flatten(),
             };
         }
         gathered
@@ -122,7 +133,10 @@ impl Applier {
     async fn apply(&mut self, run: &Arc<Run>, load: Load) {
         let items = load.handled.len();
         if let Err(error) = self.write(run, load).await {
-            run.give_up(format!("what was fetched could not be written: {}", with_causes(&error)));
+            run.give_up(format!(
+                "what was fetched could not be written: {}",
+                with_causes(&error)
+            ));
         }
         run.busy.fetch_sub(items, Ordering::AcqRel);
         if run.stop.is_cancelled() && run.busy.load(Ordering::Acquire) == 0 {
@@ -137,7 +151,10 @@ impl Applier {
             found.append(&mut handled.links);
         }
         if let Some(last) = load.handled.last() {
-            let mut host = run.current_host.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut host = run
+                .current_host
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             *host = Some(last.item.scope.clone());
         }
         let attempts = self.archive(load.handled).await;
@@ -181,8 +198,16 @@ impl Applier {
 
     fn escalate(&self, astray: &crate::redirects::Astray) -> Verdict {
         let at = self.shared.options.clock.now();
-        let error = ItemError { kind: ItemErrorKind::Redirect, message: astray.to_string(), at };
-        Verdict::Plain(Box::new(Outcome::Failed { error, retry_after: None, retryable: false }))
+        let error = ItemError {
+            kind: ItemErrorKind::Redirect,
+            message: astray.to_string(),
+            at,
+        };
+        Verdict::Plain(Box::new(Outcome::Failed {
+            error,
+            retry_after: None,
+            retryable: false,
+        }))
     }
 
     /// Stores contents and extracts; where that fails, the attempts have failed and come again.
@@ -209,11 +234,25 @@ impl Applier {
         tracing::error!(%error, "contents could not be archived");
         let at = self.shared.options.clock.now();
         let message = format!("the content could not be archived: {}", with_causes(error));
-        let error = ItemError { kind: ItemErrorKind::Internal, message, at };
-        let failed = || Outcome::Failed { error: error.clone(), retry_after: None, retryable: true };
+        let error = ItemError {
+            kind: ItemErrorKind::Internal,
+            message,
+            at,
+        };
+        let failed = || Outcome::Failed {
+            error: error.clone(),
+            retry_after: None,
+            retryable: true,
+        };
         let attempt = |(item, shelved)| match shelved {
-            Shelved::Outcome(outcome) => Attempt { item, outcome: *outcome },
-            Shelved::Page(_) => Attempt { item, outcome: failed() },
+            Shelved::Outcome(outcome) => Attempt {
+                item,
+                outcome: *outcome,
+            },
+            Shelved::Page(_) => Attempt {
+                item,
+                outcome: failed(),
+            },
         };
         open.into_iter().map(attempt).collect()
     }
@@ -235,20 +274,31 @@ impl Applier {
                 Err(error) => patience.wait(error.into()).await?,
             }
         };
-        let due = sightings.iter().zip(&seen).filter(|(_, seen)| **seen != Seen::Known);
-        let requests: Vec<_> =
-            due.map(|(found, _)| announce::request(&run.crawl.id, &found.id, &found.scope)).collect();
+        let due = sightings
+            .iter()
+            .zip(&seen)
+            .filter(|(_, seen)| **seen != Seen::Known);
+        let requests: Vec<_> = due
+            .map(|(found, _)| announce::request(&run.crawl.id, &found.id, &found.scope))
+            .collect();
         self.shared.metrics.found(requests.len() as u64);
         run.items.fetch_add(requests.len() as u64, Ordering::AcqRel);
         let topic = topics::crawl(&run.source.id);
         self.append(&topic, &requests).await?;
+        // The log tells it too, but not while a crashed member of the group still holds the partition.
+        let scopes: FxHashSet<&str> = requests.iter().map(|request| request.scope.as_str()).collect();
+        scopes.into_iter().for_each(|scope| run.wake(&self.shared, scope));
         let mut met = run.met();
         fresh.iter().for_each(|found| met.insert(found.print));
         Ok(())
     }
 
     /// Pairs of what became of an item and whether it was indexed before.
-    async fn finish(&mut self, run: &Run, attempts: Vec<Attempt>) -> Result<Vec<(Finished, bool)>, ApplyError> {
+    async fn finish(
+        &mut self,
+        run: &Run,
+        attempts: Vec<Attempt>,
+    ) -> Result<Vec<(Finished, bool)>, ApplyError> {
         if attempts.is_empty() {
             return Ok(Vec::new());
         }
@@ -264,7 +314,10 @@ impl Applier {
         let mut patience = self.shared.patience();
         let finished = loop {
             let mut jitter = || self.jitter.next();
-            match crawldb.finish(crawl, attempts.clone(), now, retry, &mut jitter).await {
+            match crawldb
+                .finish(crawl, attempts.clone(), now, retry, &mut jitter)
+                .await
+            {
                 Ok(finished) => break finished,
                 Err(error) => patience.wait(error.into()).await?,
             }
@@ -272,13 +325,18 @@ impl Applier {
         Ok(finished.into_iter().zip(indexed).collect())
     }
 
-    async fn announce(&self, run: &Run, finished: &[(Finished, bool)]) -> Result<(), ApplyError> {
+    async fn announce(&self, run: &Arc<Run>, finished: &[(Finished, bool)]) -> Result<(), ApplyError> {
         let (mut applied, mut receipts) = (Vec::new(), Vec::new());
         for (finished, was_indexed) in finished {
             self.shared.metrics.transition(name(finished));
+            if let Finished::Retry(item) = finished {
+                run.wake(&self.shared, &item.scope);
+            }
             let stale = self.stale_item(run, finished).await?;
             let item = match finished {
-                Finished::Applied(item) | Finished::Unchanged(item) | Finished::Deleted { item, .. } => Some(item),
+                Finished::Applied(item) | Finished::Unchanged(item) | Finished::Deleted { item, .. } => {
+                    Some(item)
+                }
                 _ => stale.as_ref(),
             };
             applied.extend(item.and_then(|item| announce::applied(item, *was_indexed)));
@@ -292,12 +350,18 @@ impl Applier {
     /// A write that was repeated because its answer got lost finds itself stale, but it was taken: what is stored
     /// carries the version of this crawl.
     async fn stale_item(&self, run: &Run, finished: &Finished) -> Result<Option<Item>, ApplyError> {
-        let Finished::Stale(id) = finished else { return Ok(None) };
+        let Finished::Stale(id) = finished else {
+            return Ok(None);
+        };
         let item = self.shared.deps.crawldb.item(&run.source.id, id).await?;
         Ok(item.filter(|item| item.version == transition::version_of(&run.crawl)))
     }
 
-    async fn append<T: serde::Serialize>(&self, topic: &str, entries: &[updates::Entry<T>]) -> Result<(), ApplyError> {
+    async fn append<T: serde::Serialize>(
+        &self,
+        topic: &str,
+        entries: &[updates::Entry<T>],
+    ) -> Result<(), ApplyError> {
         for chunk in entries.chunks(MAX_APPEND) {
             let mut patience = self.shared.patience();
             while let Err(error) = self.shared.deps.log.append(topic, chunk).await {
@@ -383,7 +447,10 @@ fn shelve(verdict: Verdict, contents: &mut Vec<Vec<u8>>, extracts: &mut Vec<Vec<
 fn label(open: Vec<(Item, Shelved)>, contents: Vec<ArchiveKey>, extracts: Vec<ArchiveKey>) -> Vec<Attempt> {
     let mut keys = contents.into_iter().zip(extracts);
     let attempt = |(item, shelved)| match shelved {
-        Shelved::Outcome(outcome) => Attempt { item, outcome: *outcome },
+        Shelved::Outcome(outcome) => Attempt {
+            item,
+            outcome: *outcome,
+        },
         Shelved::Page(page) => {
             let (content, extract) = keys.next().unzip();
             let outcome = Outcome::Applied {
@@ -458,7 +525,11 @@ struct Patience<'a> {
 
 impl Shared {
     fn patience(&self) -> Patience<'_> {
-        Patience { shared: self, begun: Instant::now(), pause: FIRST_WRITE_PAUSE }
+        Patience {
+            shared: self,
+            begun: Instant::now(),
+            pause: FIRST_WRITE_PAUSE,
+        }
     }
 }
 

@@ -23,7 +23,12 @@ pub(crate) struct Bounds {
 impl Bounds {
     pub(crate) fn new(site: &SiteSettings) -> Self {
         let named = site.hosts.iter().map(|host| host.to_ascii_lowercase());
-        let hosts = site.start.iter().map(|url| authority(url).to_owned()).chain(named).collect();
+        let hosts = site
+            .start
+            .iter()
+            .map(|url| authority(url).to_owned())
+            .chain(named)
+            .collect();
         Self {
             hosts: RwLock::new(hosts),
             include: site.include.clone(),
@@ -49,11 +54,17 @@ impl Bounds {
 
     /// Whether a page of this depth belongs to the crawl.
     pub(crate) fn admit(&self, url: &PageUrl, depth: u32) -> bool {
-        depth <= self.max_depth && self.has_host(authority(url)) && self.allow(url) && !repeats_itself(url.path())
+        depth <= self.max_depth
+            && self.has_host(authority(url))
+            && self.allow(url)
+            && !repeats_itself(url.path())
     }
 
     fn has_host(&self, host: &str) -> bool {
-        self.hosts.read().unwrap_or_else(PoisonError::into_inner).contains(host)
+        self.hosts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(host)
     }
 
     /// Whether the prefixes let it pass.
@@ -77,7 +88,10 @@ fn repeats_itself(path: &str) -> bool {
     }
     let pairs: Vec<&[&str]> = segments.windows(2).collect();
     let count = |pair: &&[&str]| pairs.iter().filter(|other| *other == pair).count();
-    pairs.iter().take(64).any(|pair| count(pair) > MAX_SEGMENT_REPEATS)
+    pairs
+        .iter()
+        .take(64)
+        .any(|pair| count(pair) > MAX_SEGMENT_REPEATS)
 }
 
 #[cfg(test)]
@@ -86,14 +100,23 @@ mod tests {
 
     fn bounds(change: impl FnOnce(&mut SiteSettings)) -> Bounds {
         let start = vec![PageUrl::parse("http://e.gov:8080/docs/").unwrap()];
-        let mut site = SiteSettings { start, hosts: vec!["F.gov".into()], max_depth: 3, ..SiteSettings::default() };
+        let mut site = SiteSettings {
+            start,
+            hosts: vec!["F.gov".into()],
+            max_depth: 3,
+            ..SiteSettings::default()
+        };
         change(&mut site);
         Bounds::new(&site)
     }
 
     #[track_caller]
     fn check(bounds: &Bounds, url: &str, depth: u32, admitted: bool) {
-        assert_eq!(bounds.admit(&PageUrl::parse(url).unwrap(), depth), admitted, "{url}");
+        assert_eq!(
+            bounds.admit(&PageUrl::parse(url).unwrap(), depth),
+            admitted,
+            "{url}"
+        );
     }
 
     #[test]

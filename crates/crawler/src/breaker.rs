@@ -29,7 +29,12 @@ pub(crate) struct Breaker {
 
 impl Breaker {
     pub(crate) fn new(options: BreakerOptions) -> Self {
-        Self { options, last: VecDeque::with_capacity(WINDOW), failures_in_a_row: 0, pauses: 0 }
+        Self {
+            options,
+            last: VecDeque::with_capacity(WINDOW),
+            failures_in_a_row: 0,
+            pauses: 0,
+        }
     }
 
     pub(crate) fn success(&mut self) {
@@ -43,7 +48,11 @@ impl Breaker {
         self.failures_in_a_row += 1;
         self.remember(true);
         // A paused host that still fails gets the next pause at once: its probes are few.
-        let limit = if self.pauses > 0 { 2 } else { self.options.failures_in_a_row };
+        let limit = if self.pauses > 0 {
+            2
+        } else {
+            self.options.failures_in_a_row
+        };
         if self.failures_in_a_row < limit && !self.fails_often() {
             return Verdict::GoOn;
         }
@@ -53,13 +62,20 @@ impl Breaker {
         if self.pauses > self.options.max_pauses {
             return Verdict::GiveUp;
         }
-        let pause = self.options.first_pause.saturating_mul(1 << (self.pauses - 1).min(16));
+        let pause = self
+            .options
+            .first_pause
+            .saturating_mul(1 << (self.pauses - 1).min(16));
         Verdict::Pause(pause.min(self.options.max_pause))
     }
 
     /// The least time between two requests now.
     pub(crate) fn spacing(&self) -> Duration {
-        if self.pauses > 0 { PROBE_SPACING.min(self.options.first_pause) } else { Duration::ZERO }
+        if self.pauses > 0 {
+            PROBE_SPACING.min(self.options.first_pause)
+        } else {
+            Duration::ZERO
+        }
     }
 
     fn fails_often(&self) -> bool {
@@ -82,7 +98,9 @@ mod tests {
     #[test]
     fn ten_failures_in_a_row_pause_and_pauses_grow_until_the_host_is_given_up() {
         let mut breaker = Breaker::new(BreakerOptions::default());
-        let mut verdicts = (0..18).map(|_| breaker.failure()).filter(|verdict| *verdict != Verdict::GoOn);
+        let mut verdicts = (0..18)
+            .map(|_| breaker.failure())
+            .filter(|verdict| *verdict != Verdict::GoOn);
         let seconds = |seconds| Some(Verdict::Pause(Duration::from_secs(seconds)));
         assert_eq!(verdicts.next(), seconds(5));
         assert_eq!(verdicts.next(), seconds(10));

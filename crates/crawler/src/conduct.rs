@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crawldb::{CrawlStatus, CrawlTotals, CrawldbError, Disposition, Item, ItemState, ScopeCount, Scope};
+use crawldb::{CrawlStatus, CrawlTotals, CrawldbError, Disposition, Item, ItemState, Scope, ScopeCount};
 use model::{Host, ItemId};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -47,7 +47,10 @@ pub(crate) async fn conduct(shared: Arc<Shared>, run: Arc<Run>) {
         tracing::error!(crawl = %conductor.run.crawl.id, error = with_causes(&error), "the crawl could not be closed");
     }
     conductor.shared.metrics.crawls.dec();
-    conductor.run.progress.send_modify(|progress| progress.is_final = true);
+    conductor
+        .run
+        .progress
+        .send_modify(|progress| progress.is_final = true);
 }
 
 struct Conductor {
@@ -97,7 +100,11 @@ impl Conductor {
             if self.tick(sitemaps.as_ref()).await? {
                 return Ok(true);
             }
-            let wait = if run.busy.load(Ordering::Acquire) == 0 { TICK / 10 } else { TICK };
+            let wait = if run.busy.load(Ordering::Acquire) == 0 {
+                TICK / 10
+            } else {
+                TICK
+            };
             run.stop.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         Ok(false)
@@ -129,7 +136,11 @@ impl Conductor {
     }
 
     async fn enter(&mut self, status: CrawlStatus) -> Result<(), ConductError> {
-        self.shared.deps.crawldb.set_status(&self.run.crawl, status).await?;
+        self.shared
+            .deps
+            .crawldb
+            .set_status(&self.run.crawl, status)
+            .await?;
         self.status = status;
         Ok(())
     }
@@ -149,8 +160,17 @@ impl Conductor {
     async fn look_at_hosts(&mut self, scopes: &[ScopeCount]) -> Result<(), ConductError> {
         let quiet = |scope: &&ScopeCount| scope.open == 0;
         let was_quiet = |scope: &ScopeCount| self.quiet.get(&scope.scope) == Some(&scope.items);
-        let done: Vec<ScopeCount> = scopes.iter().filter(quiet).filter(|scope| was_quiet(scope)).cloned().collect();
-        self.quiet = scopes.iter().filter(quiet).map(|scope| (scope.scope.clone(), scope.items)).collect();
+        let done: Vec<ScopeCount> = scopes
+            .iter()
+            .filter(quiet)
+            .filter(|scope| was_quiet(scope))
+            .cloned()
+            .collect();
+        self.quiet = scopes
+            .iter()
+            .filter(quiet)
+            .map(|scope| (scope.scope.clone(), scope.items))
+            .collect();
         if self.status == CrawlStatus::Processing {
             self.announce_hosts(&done).await?;
         }
@@ -159,7 +179,9 @@ impl Conductor {
 
     async fn announce_hosts(&mut self, done: &[ScopeCount]) -> Result<(), ConductError> {
         for scope in done {
-            let Ok(host) = Host::new(&scope.scope) else { continue };
+            let Ok(host) = Host::new(&scope.scope) else {
+                continue;
+            };
             if self.announced.insert(scope.scope.clone(), scope.items) != Some(scope.items) {
                 announce::host_done(&self.shared.deps.log, &self.run.crawl.id, &host, scope.items).await?;
             }
@@ -173,7 +195,12 @@ impl Conductor {
         }
         self.upkeep_at = Instant::now();
         let now = self.shared.options.clock.now();
-        let expired = self.shared.deps.crawldb.expire_leases(&self.run.source.id, now).await?;
+        let expired = self
+            .shared
+            .deps
+            .crawldb
+            .expire_leases(&self.run.source.id, now)
+            .await?;
         self.shared.metrics.expired.inc_by(expired);
         self.record_work().await
     }
@@ -186,7 +213,11 @@ impl Conductor {
             work.micros.load(Ordering::Relaxed) / 1_000,
         ];
         let [fetches, bytes, millis] = std::array::from_fn(|at| spent[at] - self.recorded[at]);
-        self.shared.deps.crawldb.add_work(&self.run.crawl.id, fetches, bytes, millis).await?;
+        self.shared
+            .deps
+            .crawldb
+            .add_work(&self.run.crawl.id, fetches, bytes, millis)
+            .await?;
         self.recorded = spent;
         Ok(())
     }
@@ -206,7 +237,11 @@ impl Conductor {
 
     fn show(&self, totals: CrawlTotals, rate: f64, reason: Option<String>) {
         let run = &self.run;
-        let host = run.current_host.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let host = run
+            .current_host
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
         run.progress.send_modify(|progress| {
             progress.status = self.status;
             progress.reason = reason;
@@ -223,7 +258,10 @@ impl Conductor {
         let (shared, run) = (&self.shared, &self.run);
         run.stop.cancel();
         run.tasks.close();
-        if tokio::time::timeout(shared.options.stop_grace, run.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(shared.options.stop_grace, run.tasks.wait())
+            .await
+            .is_err()
+        {
             run.kill.cancel();
             run.tasks.wait().await;
         }
@@ -247,11 +285,21 @@ impl Conductor {
             },
             _ => return Ok(()),
         };
-        let (log, crawldb, id) = (&self.shared.deps.log, &self.shared.deps.crawldb, &self.run.crawl.id);
-        self.shared.deps.crawldb.set_status(&self.run.crawl, CrawlStatus::Draining).await?;
+        let (log, crawldb, id) = (
+            &self.shared.deps.log,
+            &self.shared.deps.crawldb,
+            &self.run.crawl.id,
+        );
+        self.shared
+            .deps
+            .crawldb
+            .set_status(&self.run.crawl, CrawlStatus::Draining)
+            .await?;
         // Said before it is so: a crash in between repeats it, the other way round nobody would hear.
         announce::ended(log, id, ended).await?;
-        let crawl = crawldb.end_crawl(id, status, reason.clone(), self.shared.options.clock.now()).await?;
+        let crawl = crawldb
+            .end_crawl(id, status, reason.clone(), self.shared.options.clock.now())
+            .await?;
         self.shared.metrics.crawl_took(self.begun.elapsed());
         self.status = crawl.status;
         let fetches = self.run.work.fetches.load(Ordering::Relaxed);
@@ -264,10 +312,17 @@ impl Conductor {
     async fn nothing_fetched(&self) -> Result<Option<String>, ConductError> {
         let mut reason = None;
         for start in &self.run.source.site.start {
-            let Some(item) = self.end_of(item_id(start)).await? else { continue };
+            let Some(item) = self.end_of(item_id(start)).await? else {
+                continue;
+            };
             match failure(&item) {
                 None => return Ok(None),
-                Some(why) => reason = reason.or(Some(format!("no start URL could be fetched: {}: {why}", item.url))),
+                Some(why) => {
+                    reason = reason.or(Some(format!(
+                        "no start URL could be fetched: {}: {why}",
+                        item.url
+                    )))
+                }
             }
         }
         Ok(reason.or_else(|| Some("there is no start URL".to_owned())))
@@ -278,7 +333,10 @@ impl Conductor {
         let crawldb = &self.shared.deps.crawldb;
         let mut item = crawldb.item(&self.run.source.id, &id).await?;
         for _ in 0..MAX_HOPS {
-            let Some(Disposition::Alias(next)) = item.as_ref().and_then(|item| item.disposition.clone()) else { break };
+            let Some(Disposition::Alias(next)) = item.as_ref().and_then(|item| item.disposition.clone())
+            else {
+                break;
+            };
             match crawldb.item(&self.run.source.id, &next).await? {
                 Some(target) => item = Some(target),
                 None => break,
@@ -295,5 +353,9 @@ fn failure(item: &Item) -> Option<String> {
     if matches!(item.state, ItemState::Success | ItemState::Unchanged) {
         return None;
     }
-    Some(item.last_error.as_ref().map_or_else(|| "it was not fetched".to_owned(), |error| error.message.clone()))
+    Some(
+        item.last_error
+            .as_ref()
+            .map_or_else(|| "it was not fetched".to_owned(), |error| error.message.clone()),
+    )
 }

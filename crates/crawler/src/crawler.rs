@@ -69,7 +69,9 @@ impl Crawler {
     /// A crawler that works on nothing yet. Needs the tokio runtime that it is to run in.
     pub fn new(deps: CrawlerDeps, options: CrawlerOptions) -> Self {
         // What was chosen before stands; without a choice a program that knows two providers could not connect.
-        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        rustls::crypto::aws_lc_rs::default_provider()
+            .install_default()
+            .ok();
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let (applier, inbox) = mpsc::channel(options.batch_items.max(1) * 2);
         let shared = Arc::new(Shared {
@@ -81,10 +83,18 @@ impl Crawler {
             options,
             applier,
         });
-        let crawler =
-            Self { shared, runs: Arc::default(), crawls: TaskTracker::new(), stop: CancellationToken::new() };
+        let crawler = Self {
+            shared,
+            runs: Arc::default(),
+            crawls: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
         tokio::spawn(Applier::new(Arc::clone(&crawler.shared), inbox).run());
-        tokio::spawn(listen(Arc::clone(&crawler.shared), Arc::clone(&crawler.runs), crawler.stop.clone()));
+        tokio::spawn(listen(
+            Arc::clone(&crawler.shared),
+            Arc::clone(&crawler.runs),
+            crawler.stop.clone(),
+        ));
         crawler
     }
 
@@ -103,7 +113,12 @@ impl Crawler {
         let settings = self.shared.deps.crawldb.source(source).await?;
         let settings = settings.ok_or_else(|| StartError::NoSource(source.clone()))?;
         let fetcher = self.fetcher(&settings)?;
-        let crawl = self.shared.deps.crawldb.start_crawl(source, &self.shared.deps.service, now).await?;
+        let crawl = self
+            .shared
+            .deps
+            .crawldb
+            .start_crawl(source, &self.shared.deps.service, now)
+            .await?;
         self.begin(crawl, settings, fetcher, 0).await
     }
 
@@ -126,9 +141,13 @@ impl Crawler {
                 return Ok(None);
             }
         };
-        let Some(crawl) = deps.crawldb.take_over(&source.id, &deps.service, now).await? else { return Ok(None) };
+        let Some(crawl) = deps.crawldb.take_over(&source.id, &deps.service, now).await? else {
+            return Ok(None);
+        };
         topics::ensure_source(&deps.log, &source.id, self.shared.options.partitions).await?;
-        deps.crawldb.release_leases(&source.id, &owner(&crawl), now).await?;
+        deps.crawldb
+            .release_leases(&source.id, &owner(&crawl), now)
+            .await?;
         let again = announce::reannounce(&deps.log, &deps.crawldb, &source.id).await?;
         let totals = deps.crawldb.totals(&crawl.id).await?;
         tracing::info!(crawl = %crawl.id, announced_again = again, open = totals.open, "the crawl goes on");
@@ -151,13 +170,26 @@ impl Crawler {
         .map_err(invalid)
     }
 
-    async fn begin(&self, crawl: Crawl, source: Source, fetcher: Fetcher, items: u64) -> Result<CrawlId, CrawlError> {
+    async fn begin(
+        &self,
+        crawl: Crawl,
+        source: Source,
+        fetcher: Fetcher,
+        items: u64,
+    ) -> Result<CrawlId, CrawlError> {
         let deps = &self.shared.deps;
         topics::ensure_source(&deps.log, &source.id, self.shared.options.partitions).await?;
         let scopes = deps.crawldb.scopes(&crawl.id).await?;
         let id = crawl.id.clone();
         let progress = Progress::of(&crawl);
-        let parts = RunParts { owner: owner(&crawl), crawl, source, fetcher, items, progress };
+        let parts = RunParts {
+            owner: owner(&crawl),
+            crawl,
+            source,
+            fetcher,
+            items,
+            progress,
+        };
         let run = Arc::new(Run::new(parts, &self.shared.options, self.stop.child_token()));
         // Hosts that were added while the crawl ran have left their items.
         scopes.iter().for_each(|scope| run.bounds.add_host(&scope.scope));
@@ -180,7 +212,9 @@ impl Crawler {
     /// Ends a crawl for good: requests that run have their grace, the rest is not fetched. Returns at once; false
     /// where no such crawl runs here.
     pub fn cancel(&self, crawl: &CrawlId) -> bool {
-        let Some(run) = self.run(crawl).filter(|run| !run.stop.is_cancelled()) else { return false };
+        let Some(run) = self.run(crawl).filter(|run| !run.stop.is_cancelled()) else {
+            return false;
+        };
         run.cancelled.store(true, Ordering::Release);
         run.stop.cancel();
         true
@@ -200,7 +234,10 @@ impl Crawler {
     }
 
     fn run(&self, crawl: &CrawlId) -> Option<Arc<Run>> {
-        self.runs().get(&crawl.source()).filter(|run| run.crawl.id == *crawl).cloned()
+        self.runs()
+            .get(&crawl.source())
+            .filter(|run| run.crawl.id == *crawl)
+            .cloned()
     }
 }
 
@@ -211,6 +248,8 @@ fn owner(crawl: &Crawl) -> String {
 
 impl std::fmt::Debug for Crawler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Crawler").field("service", &self.shared.deps.service).finish_non_exhaustive()
+        f.debug_struct("Crawler")
+            .field("service", &self.shared.deps.service)
+            .finish_non_exhaustive()
     }
 }

@@ -55,7 +55,11 @@ pub(crate) struct Page {
 
 impl Handled {
     pub(crate) fn plain(item: Item, outcome: Outcome) -> Self {
-        Self { item, verdict: Verdict::Plain(Box::new(outcome)), links: Vec::new() }
+        Self {
+            item,
+            verdict: Verdict::Plain(Box::new(outcome)),
+            links: Vec::new(),
+        }
     }
 
     /// Bytes that it keeps in memory, roughly.
@@ -70,7 +74,14 @@ impl Handled {
 /// An item without content that is not searched.
 pub(crate) fn settled(disposition: Disposition) -> Outcome {
     let (checksum, content, extract, etag, last_modified) = (None, None, None, None, None);
-    Outcome::Applied { checksum, disposition, content, extract, etag, last_modified }
+    Outcome::Applied {
+        checksum,
+        disposition,
+        content,
+        extract,
+        etag,
+        last_modified,
+    }
 }
 
 impl Shared {
@@ -86,7 +97,12 @@ impl Shared {
     /// Waits until the crawl database has the pages.
     pub(crate) async fn sight(&self, run: &Arc<Run>, found: Vec<Found>) {
         let (done, applied) = oneshot::channel();
-        if self.applier.send(Delivery::Sighted(Arc::clone(run), found, done)).await.is_ok() {
+        if self
+            .applier
+            .send(Delivery::Sighted(Arc::clone(run), found, done))
+            .await
+            .is_ok()
+        {
             applied.await.ok();
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use model::{PageUrl, Timestamp};
+use model::PageUrl;
 use rustc_hash::FxHashSet;
 
 use crate::bounds::authority;
@@ -23,7 +23,9 @@ const DEPTH: u32 = 1;
 /// Tells the crawl database the start URLs.
 pub(crate) async fn start_urls(shared: &Arc<Shared>, run: &Arc<Run>) {
     let starts = run.source.site.start.iter();
-    let found = starts.map(|url| Found::new(&run.prints, url.clone(), None, 0)).collect();
+    let found = starts
+        .map(|url| Found::new(&run.prints, url.clone(), None, 0))
+        .collect();
     shared.sight(run, found).await;
 }
 
@@ -42,7 +44,12 @@ struct Walk {
 
 impl Walk {
     fn new(shared: Arc<Shared>, run: Arc<Run>) -> Self {
-        Self { shared, run, open: VecDeque::new(), known: FxHashSet::default() }
+        Self {
+            shared,
+            run,
+            open: VecDeque::new(),
+            known: FxHashSet::default(),
+        }
     }
 
     async fn run(mut self) {
@@ -61,9 +68,18 @@ impl Walk {
 
     /// The sitemaps that robots.txt names; where it names none, the usual place.
     async fn begin_at(&mut self, start: &PageUrl) {
-        let Ok(rules) = self.run.robots.rules(&self.run.fetcher, start).await else { return };
-        let named: Vec<PageUrl> = rules.sitemaps().iter().filter_map(|named| start.join(named).ok()).collect();
-        let usual = start.join("/sitemap.xml").ok().filter(|usual| named.is_empty() && rules.allows(usual));
+        let Ok(rules) = self.run.robots.rules(&self.run.fetcher, start).await else {
+            return;
+        };
+        let named: Vec<PageUrl> = rules
+            .sitemaps()
+            .iter()
+            .filter_map(|named| start.join(named).ok())
+            .collect();
+        let usual = start
+            .join("/sitemap.xml")
+            .ok()
+            .filter(|usual| named.is_empty() && rules.allows(usual));
         for url in named.into_iter().chain(usual) {
             self.add(url, 0);
         }
@@ -81,7 +97,9 @@ impl Walk {
     /// A sitemap that cannot be read is a loss of hints, not of the crawl.
     async fn read(&self, url: &PageUrl) -> Option<Sitemap> {
         let bytes = self.fetch(url.clone()).await?;
-        let sitemap = tokio::task::spawn_blocking(move || Sitemap::parse(&bytes)).await.ok()?;
+        let sitemap = tokio::task::spawn_blocking(move || Sitemap::parse(&bytes))
+            .await
+            .ok()?;
         if let Some(cut) = sitemap.cut {
             tracing::warn!(%url, reason = %cut, "the sitemap was not read to its end");
         }
@@ -115,7 +133,7 @@ impl Walk {
 
     /// What changed last comes first: it is what a limit on pages should not cut off.
     async fn take(&mut self, url: &PageUrl, mut sitemap: Sitemap, nesting: u32) {
-        let newest_first = |entry: &Entry| std::cmp::Reverse(entry.changed_at.unwrap_or(Timestamp::default()));
+        let newest_first = |entry: &Entry| std::cmp::Reverse(entry.changed_at.unwrap_or_default());
         sitemap.pages.sort_by_key(newest_first);
         sitemap.sitemaps.sort_by_key(newest_first);
         for entry in &sitemap.sitemaps {
@@ -123,7 +141,10 @@ impl Walk {
                 self.add(listed, nesting + 1);
             }
         }
-        let pages = sitemap.pages.iter().filter_map(|entry| url.join(&entry.location).ok());
+        let pages = sitemap
+            .pages
+            .iter()
+            .filter_map(|entry| url.join(&entry.location).ok());
         let admitted = pages.filter(|page| self.run.bounds.admit(page, DEPTH));
         let found = admitted.map(|page| Found::new(&self.run.prints, page, None, DEPTH));
         let found: Vec<Found> = found.collect();

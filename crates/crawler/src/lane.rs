@@ -43,8 +43,17 @@ impl Lane {
     pub(crate) fn open(shared: &Arc<Shared>, run: &Arc<Run>, scope: &str) -> Arc<Self> {
         let delay = Duration::from_millis(run.source.site.delay_ms);
         let now = Instant::now();
-        let gate = Gate { next: now, delay, pause_end: now, breaker: Breaker::new(shared.options.breaker) };
-        let lane = Arc::new(Self { woken: Notify::new(), gate: Mutex::new(gate), given_up: OnceLock::new() });
+        let gate = Gate {
+            next: now,
+            delay,
+            pause_end: now,
+            breaker: Breaker::new(shared.options.breaker),
+        };
+        let lane = Arc::new(Self {
+            woken: Notify::new(),
+            gate: Mutex::new(gate),
+            given_up: OnceLock::new(),
+        });
         let workers = run.source.site.concurrency_per_host.clamp(1, 1_000) as usize;
         let (queue, items) = mpsc::channel(if delay.is_zero() { workers * 2 } else { 1 });
         let items = Arc::new(AsyncMutex::new(items));
@@ -58,7 +67,11 @@ impl Lane {
         };
         run.tasks.spawn(claimer.run(queue));
         for _ in 0..workers {
-            let worker = Worker { shared: Arc::clone(shared), run: Arc::clone(run), lane: Arc::clone(&lane) };
+            let worker = Worker {
+                shared: Arc::clone(shared),
+                run: Arc::clone(run),
+                lane: Arc::clone(&lane),
+            };
             run.tasks.spawn(worker.run(Arc::clone(&items)));
         }
         lane
@@ -103,7 +116,10 @@ impl Lane {
     /// One more failure of the host; too many pause it, and then end it.
     pub(crate) fn failed(&self, shared: &Shared, error: &FetchError) {
         let mut gate = self.gate();
-        let asked = error.retry_after.unwrap_or_default().min(shared.options.breaker.max_pause);
+        let asked = error
+            .retry_after
+            .unwrap_or_default()
+            .min(shared.options.breaker.max_pause);
         gate.pause(asked);
         match gate.breaker.failure() {
             Verdict::GoOn => {}
@@ -113,7 +129,8 @@ impl Lane {
             }
             Verdict::GiveUp => {
                 let message = format!("the host keeps failing and is left alone: {}", error.message);
-                self.given_up.get_or_init(|| FetchError::permanent(error.kind, message));
+                self.given_up
+                    .get_or_init(|| FetchError::permanent(error.kind, message));
             }
         }
     }
@@ -158,7 +175,8 @@ impl Claimer {
                 Ok(items) if items.is_empty() => self.rest().await,
                 Ok(items) => self.hand_out(items, &queue).await,
                 Err(CrawldbError::Fenced(_)) => {
-                    self.run.give_up("another process took the crawl over, or it was ended".to_owned());
+                    self.run
+                        .give_up("another process took the crawl over, or it was ended".to_owned());
                 }
                 Err(error) => {
                     tracing::warn!(crawl = %self.run.crawl.id, %error, "no items could be claimed, trying again");
@@ -173,9 +191,22 @@ impl Claimer {
     async fn claim(&self) -> Result<Vec<Item>, CrawldbError> {
         let (run, options) = (&self.run, &self.shared.options);
         let lease = options.lease.max(run.request_timeout() * 8);
-        let limit = if self.lane.given_up().is_some() { MAX_CLAIM } else { self.claim };
+        let limit = if self.lane.given_up().is_some() {
+            MAX_CLAIM
+        } else {
+            self.claim
+        };
         let crawldb = &self.shared.deps.crawldb;
-        crawldb.claim(&run.crawl, Some(&self.scope), &run.owner, lease, limit, options.clock.now()).await
+        crawldb
+            .claim(
+                &run.crawl,
+                Some(&self.scope),
+                &run.owner,
+                lease,
+                limit,
+                options.clock.now(),
+            )
+            .await
     }
 
     async fn hand_out(&self, items: Vec<Item>, queue: &mpsc::Sender<Item>) {
@@ -188,9 +219,17 @@ impl Claimer {
 
     /// Waits for a request from the log, for the next item that falls due, or a while.
     async fn rest(&self) {
-        let next_due = self.shared.deps.crawldb.next_due(&self.run.crawl, Some(&self.scope)).await;
+        let next_due = self
+            .shared
+            .deps
+            .crawldb
+            .next_due(&self.run.crawl, Some(&self.scope))
+            .await;
         let now = self.shared.options.clock.now();
-        let wait = next_due.ok().flatten().map_or(LOOK_AGAIN, |due| due.since(now).min(LOOK_AGAIN));
+        let wait = next_due
+            .ok()
+            .flatten()
+            .map_or(LOOK_AGAIN, |due| due.since(now).min(LOOK_AGAIN));
         let woken = tokio::time::timeout(wait.max(SHORTEST_REST), self.lane.woken.notified());
         self.run.stop.run_until_cancelled(woken).await;
     }
@@ -205,7 +244,9 @@ struct Worker {
 impl Worker {
     async fn run(self, items: Arc<AsyncMutex<mpsc::Receiver<Item>>>) {
         loop {
-            let Some(item) = items.lock().await.recv().await else { return };
+            let Some(item) = items.lock().await.recv().await else {
+                return;
+            };
             let handled = self.handle(item).await;
             self.shared.deliver(&self.run, handled).await;
         }

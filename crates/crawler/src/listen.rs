@@ -50,7 +50,9 @@ fn wake(shared: &Arc<Shared>, runs: &Runs, batch: &Batch) {
     let place = |record: &'_ updates::Record| (record.position.partition.topic.clone(), record.scope.clone());
     let places: FxHashSet<(String, String)> = batch.records.iter().map(place).collect();
     for (topic, scope) in places {
-        let source = topic.strip_suffix(SUFFIX).and_then(|source| SourceId::new(source).ok());
+        let source = topic
+            .strip_suffix(SUFFIX)
+            .and_then(|source| SourceId::new(source).ok());
         let runs = runs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = source.and_then(|source| runs.get(&source)) {
             run.wake(shared, &scope);

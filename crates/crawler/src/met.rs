@@ -32,7 +32,11 @@ pub(crate) struct Met {
 
 impl Met {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { young: HashSet::default(), old: HashSet::default(), half: capacity.div_ceil(2).max(1) }
+        Self {
+            young: HashSet::default(),
+            old: HashSet::default(),
+            half: capacity.div_ceil(2).max(1),
+        }
     }
 
     pub(crate) fn contains(&self, url: Fingerprint) -> bool {

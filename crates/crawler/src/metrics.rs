@@ -58,7 +58,11 @@ impl Metrics {
 
     pub(crate) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("haul_crawler");
-        registry.register("items", "Items by what their attempt made of them", self.transitions.clone());
+        registry.register(
+            "items",
+            "Items by what their attempt made of them",
+            self.transitions.clone(),
+        );
         registry.register("errors", "Failed attempts by kind", self.errors.clone());
         let help = "Time per page by stage";
         registry.register_with_unit("stage", help, Unit::Seconds, self.seconds.clone());
@@ -67,8 +71,16 @@ impl Metrics {
         registry.register("lanes", "Hosts that are worked on", self.lanes.clone());
         registry.register("crawls_running", "Crawls that run", self.crawls.clone());
         registry.register("pauses", "Pauses of hosts that kept failing", self.pauses.clone());
-        registry.register("expired_leases", "Leases that were not given back in time", self.expired.clone());
-        registry.register("write_retries", "Writes that were tried again", self.write_retries.clone());
+        registry.register(
+            "expired_leases",
+            "Leases that were not given back in time",
+            self.expired.clone(),
+        );
+        registry.register(
+            "write_retries",
+            "Writes that were tried again",
+            self.write_retries.clone(),
+        );
         let help = "How long the last crawl took";
         registry.register_with_unit("last_crawl", help, Unit::Seconds, self.duration.clone());
     }
@@ -78,11 +90,17 @@ impl Metrics {
     }
 
     pub(crate) fn error(&self, kind: crawldb::ItemErrorKind) {
-        self.errors.get_or_create(&Kind { kind: format!("{kind:?}").to_ascii_lowercase() }).inc();
+        self.errors
+            .get_or_create(&Kind {
+                kind: format!("{kind:?}").to_ascii_lowercase(),
+            })
+            .inc();
     }
 
     pub(crate) fn stage(&self, stage: &'static str, took: Duration) {
-        self.seconds.get_or_create(&Stage { stage }).observe(took.as_secs_f64());
+        self.seconds
+            .get_or_create(&Stage { stage })
+            .observe(took.as_secs_f64());
     }
 
     pub(crate) fn fetched(&self, bytes: u64) {

@@ -35,14 +35,31 @@ pub(crate) async fn read(
     lane: &Lane,
     item: &Item,
 ) -> (Verdict, Vec<Found>) {
-    match (Reader { shared, run, lane, item }).read().await {
+    match (Reader {
+        shared,
+        run,
+        lane,
+        item,
+    })
+    .read()
+    .await
+    {
         Ok(read) => read,
         Err(Halt::Settled(verdict)) => (verdict, Vec::new()),
         Err(Halt::Released) => (plain(Outcome::Released), Vec::new()),
         Err(Halt::Failed(error)) => {
             let now = shared.options.clock.now();
-            let retry_after = error.retry_after.map(|wait| wait.min(shared.options.max_retry_after));
-            (plain(Outcome::Failed { error: error.at(now), retry_after, retryable: error.retryable }), Vec::new())
+            let retry_after = error
+                .retry_after
+                .map(|wait| wait.min(shared.options.max_retry_after));
+            (
+                plain(Outcome::Failed {
+                    error: error.at(now),
+                    retry_after,
+                    retryable: error.retryable,
+                }),
+                Vec::new(),
+            )
         }
     }
 }
@@ -81,12 +98,18 @@ impl Reader<'_> {
             return Ok(());
         }
         let rules = self.run.robots.rules(&self.run.fetcher, &self.item.url);
-        let rules: Arc<Robots> = self.run.stop.run_until_cancelled(rules).await.ok_or(Halt::Released)??;
+        let rules: Arc<Robots> = self
+            .run
+            .stop
+            .run_until_cancelled(rules)
+            .await
+            .ok_or(Halt::Released)??;
         if !rules.allows(&self.item.url) {
             return Err(Halt::Settled(plain(settled(Disposition::Disallowed))));
         }
         if let Some(delay) = rules.crawl_delay() {
-            self.lane.keep_apart(delay.min(self.shared.options.max_crawl_delay));
+            self.lane
+                .keep_apart(delay.min(self.shared.options.max_crawl_delay));
         }
         Ok(())
     }
@@ -98,11 +121,20 @@ impl Reader<'_> {
     }
 
     async fn ask(&self, conditionally: bool) -> Reading<Reply> {
-        self.run.stop.run_until_cancelled(self.lane.turn()).await.ok_or(Halt::Released)?;
+        self.run
+            .stop
+            .run_until_cancelled(self.lane.turn())
+            .await
+            .ok_or(Halt::Released)?;
         if let Some(error) = self.lane.given_up() {
             return Err(error.clone().into());
         }
-        let _permit = self.shared.connections.acquire().await.map_err(|_| Halt::Released)?;
+        let _permit = self
+            .shared
+            .connections
+            .acquire()
+            .await
+            .map_err(|_| Halt::Released)?;
         let validator = |value: &'_ Option<String>| value.clone().filter(|_| conditionally);
         let (etag, last_modified) = (validator(&self.item.etag), validator(&self.item.last_modified));
         let request = Request {
@@ -110,7 +142,11 @@ impl Reader<'_> {
             etag: etag.as_deref(),
             last_modified: last_modified.as_deref(),
             max_bytes: self.run.source.site.max_body_bytes,
-            unwanted: if self.shared.deps.pdf.is_some() { other_media } else { other_media_or_pdf },
+            unwanted: if self.shared.deps.pdf.is_some() {
+                other_media
+            } else {
+                other_media_or_pdf
+            },
             now: self.shared.options.clock.now(),
         };
         let begun = Instant::now();
@@ -136,12 +172,12 @@ impl Reader<'_> {
     async fn judge(&self, reply: Reply) -> Reading<(Verdict, Vec<Found>)> {
         match reply {
             Reply::Page(body) => self.digest(body).await,
-            Reply::Unwanted(media_type) => {
-                Err(Halt::Settled(plain(settled(Disposition::Unsupported(media_type)))))
-            }
-            Reply::Gone(status) => {
-                Err(Halt::Settled(plain(Outcome::Gone { reason: format!("HTTP {status}") })))
-            }
+            Reply::Unwanted(media_type) => Err(Halt::Settled(plain(settled(Disposition::Unsupported(
+                media_type,
+            ))))),
+            Reply::Gone(status) => Err(Halt::Settled(plain(Outcome::Gone {
+                reason: format!("HTTP {status}"),
+            }))),
             Reply::Redirect(target) => self.redirect(&target),
             Reply::NotModified { .. } => {
                 let message = "HTTP 304 although nothing was asked conditionally";
@@ -152,7 +188,10 @@ impl Reader<'_> {
 
     fn redirect(&self, target: &str) -> Reading<(Verdict, Vec<Found>)> {
         let target = self.item.url.join(target).map_err(|error| {
-            FetchError::permanent(ItemErrorKind::Redirect, format!("the redirect leads nowhere: {error}"))
+            FetchError::permanent(
+                ItemErrorKind::Redirect,
+                format!("the redirect leads nowhere: {error}"),
+            )
         })?;
         Ok((Verdict::Redirect(target), Vec::new()))
     }
@@ -173,7 +212,12 @@ impl Reader<'_> {
         &self,
         work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
     ) -> Reading<T> {
-        let _permit = self.shared.processors.acquire().await.map_err(|_| Halt::Released)?;
+        let _permit = self
+            .shared
+            .processors
+            .acquire()
+            .await
+            .map_err(|_| Halt::Released)?;
         let worked = tokio::task::spawn_blocking(work).await;
         let died = |_| FetchError::permanent(ItemErrorKind::Internal, "reading the page failed unexpectedly");
         Ok(worked.map_err(died)??)
@@ -181,7 +225,9 @@ impl Reader<'_> {
 
     async fn read_pdf(&self, page: Box<Page>) -> Reading<Verdict> {
         let Some(pdf) = &self.shared.deps.pdf else {
-            return Ok(plain(settled(Disposition::Unsupported("application/pdf".to_owned()))));
+            return Ok(plain(settled(Disposition::Unsupported(
+                "application/pdf".to_owned(),
+            ))));
         };
         let begun = Instant::now();
         let extract = pdf.read(&page.content).await.map_err(|error| match error {
@@ -201,7 +247,9 @@ impl Reader<'_> {
         });
         let [content, extract] = <[Vec<u8>; 2]>::try_from(parts.ok()?).ok()?;
         let digest = Digest::new(self.run, self.item);
-        self.on_processor(move || Ok(digest.links_of(&content, &extract))).await.ok()
+        self.on_processor(move || Ok(digest.links_of(&content, &extract)))
+            .await
+            .ok()
     }
 }
 
@@ -244,12 +292,19 @@ enum Digested {
 
 impl Digest {
     fn new(run: &Arc<Run>, item: &Item) -> Self {
-        Self { run: Arc::clone(run), item: item.clone() }
+        Self {
+            run: Arc::clone(run),
+            item: item.clone(),
+        }
     }
 
     fn page(&self, mut body: Body) -> Result<Digested, FetchError> {
         let content = body.decode(self.run.source.site.max_body_bytes)?;
-        let input = Input { url: &self.item.url, content_type: body.content_type.as_deref(), bytes: &content };
+        let input = Input {
+            url: &self.item.url,
+            content_type: body.content_type.as_deref(),
+            bytes: &content,
+        };
         let extracted = match extract::extract(&input) {
             Ok(extracted) => Some(extracted),
             Err(ExtractError::Pdf) => None,
@@ -269,12 +324,21 @@ impl Digest {
             canonical: None,
             noindex: tags.noindex,
         };
-        let Some(extracted) = extracted else { return Ok(Digested::Pdf(Box::new(page))) };
-        let links = if tags.nofollow { Vec::new() } else { self.links(&extracted) };
+        let Some(extracted) = extracted else {
+            return Ok(Digested::Pdf(Box::new(page)));
+        };
+        let links = if tags.nofollow {
+            Vec::new()
+        } else {
+            self.links(&extracted)
+        };
         page.noindex |= extracted.noindex;
         page.canonical = self.canonical(&extracted);
         if self.is_unchanged(&page) {
-            let outcome = Outcome::Unchanged { etag: page.etag, last_modified: page.last_modified };
+            let outcome = Outcome::Unchanged {
+                etag: page.etag,
+                last_modified: page.last_modified,
+            };
             return Ok(Digested::Done(plain(outcome), links));
         }
         if page.canonical.is_none() && !page.noindex {
@@ -291,9 +355,17 @@ impl Digest {
 
     fn links_of(&self, content: &[u8], extract: &[u8]) -> Vec<Found> {
         let media_type: Option<MediaType> = serde_json::from_slice(extract).ok();
-        let content_type = media_type.as_ref().map(|media_type| media_type.content_type.as_str());
-        let input = Input { url: &self.item.url, content_type, bytes: content };
-        extract::extract(&input).map(|extracted| self.links(&extracted)).unwrap_or_default()
+        let content_type = media_type
+            .as_ref()
+            .map(|media_type| media_type.content_type.as_str());
+        let input = Input {
+            url: &self.item.url,
+            content_type,
+            bytes: content,
+        };
+        extract::extract(&input)
+            .map(|extracted| self.links(&extracted))
+            .unwrap_or_default()
     }
 
     /// The links that lead to pages of this crawl which it has not met.
@@ -302,8 +374,13 @@ impl Digest {
             return Vec::new();
         }
         let (run, depth) = (&self.run, self.item.depth.saturating_add(1));
-        let admitted = extracted.links.iter().filter(|link| !link.nofollow && run.bounds.admit(&link.url, depth));
-        let mut fresh: Vec<_> = admitted.map(|link| (run.prints.of(link.url.as_str()), &link.url)).collect();
+        let admitted = extracted
+            .links
+            .iter()
+            .filter(|link| !link.nofollow && run.bounds.admit(&link.url, depth));
+        let mut fresh: Vec<_> = admitted
+            .map(|link| (run.prints.of(link.url.as_str()), &link.url))
+            .collect();
         {
             let met = run.met();
             fresh.retain(|(print, _)| !met.contains(*print));
@@ -331,7 +408,10 @@ impl Tags {
     fn read(values: &[String]) -> Self {
         let mut tags = Self::default();
         for value in values.iter().take(100) {
-            for directive in value.split(',').map(|directive| directive.trim().to_ascii_lowercase()) {
+            for directive in value
+                .split(',')
+                .map(|directive| directive.trim().to_ascii_lowercase())
+            {
                 let for_all = |name: &str| directive == name;
                 tags.noindex |= for_all("noindex") || for_all("none");
                 tags.nofollow |= for_all("nofollow") || for_all("none");

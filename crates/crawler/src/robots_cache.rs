@@ -62,7 +62,10 @@ impl RobotsCache {
         {
             return site.clone();
         }
-        let site = Site { asked_at: now, answer: Arc::default() };
+        let site = Site {
+            asked_at: now,
+            answer: Arc::default(),
+        };
         sites.insert(origin.to_owned(), site.clone());
         site
     }
@@ -89,13 +92,20 @@ impl RobotsCache {
     }
 
     async fn fetch(&self, fetcher: &Fetcher, url: &PageUrl) -> Result<Robots, FetchError> {
-        let invalid = |error: model::InvalidUrl| FetchError::permanent(ItemErrorKind::Redirect, error.to_string());
+        let invalid =
+            |error: model::InvalidUrl| FetchError::permanent(ItemErrorKind::Redirect, error.to_string());
         let mut url = url.join("/robots.txt").map_err(invalid)?;
         for _ in 0..=MAX_REDIRECTS {
             let now = self.clock.now();
             let unwanted = |_: Option<&str>, _: &[u8], _: &PageUrl| None;
-            let request =
-                Request { url: &url, etag: None, last_modified: None, max_bytes: MAX_BYTES, unwanted, now };
+            let request = Request {
+                url: &url,
+                etag: None,
+                last_modified: None,
+                max_bytes: MAX_BYTES,
+                unwanted,
+                now,
+            };
             match fetcher.fetch(&request).await {
                 Ok(Reply::Page(mut body)) => {
                     return Ok(Robots::parse(&body.decode(MAX_BYTES)?, &self.product));
@@ -114,6 +124,9 @@ impl RobotsCache {
 /// The host was waited for already: its items need no further attempts.
 fn as_reason(error: &FetchError, url: &PageUrl) -> FetchError {
     let origin = &url.as_url()[..url::Position::AfterPort];
-    let message = format!("robots.txt of {origin} could not be read, so nothing of it may be fetched: {}", error.message);
+    let message = format!(
+        "robots.txt of {origin} could not be read, so nothing of it may be fetched: {}",
+        error.message
+    );
     FetchError::permanent(error.kind, message)
 }

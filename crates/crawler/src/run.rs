@@ -176,11 +176,22 @@ impl Found {
         let scope = authority(&url).to_owned();
         let parent = parent.map(|item| item.id.clone());
         let print = prints.of(url.as_str());
-        Self { print, sighting: Sighting { id, url, scope, parent, depth, alias: None } }
+        Self {
+            print,
+            sighting: Sighting {
+                id,
+                url,
+                scope,
+                parent,
+                depth,
+                alias: None,
+            },
+        }
     }
 }
 
 /// A web item is named by its URL.
 pub(crate) fn item_id(url: &PageUrl) -> ItemId {
-    ItemId::new(url.as_str()).expect("a page URL has 1 to 2048 bytes and no control characters, as an item id")
+    ItemId::new(url.as_str())
+        .expect("a page URL has 1 to 2048 bytes and no control characters, as an item id")
 }

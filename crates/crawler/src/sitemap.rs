@@ -64,11 +64,23 @@ impl Sitemap {
     }
 
     fn read(input: impl BufRead) -> Self {
-        let mut input = Metered { inner: input, left: MAX_SITEMAP_BYTES, exceeded: false };
+        let mut input = Metered {
+            inner: input,
+            left: MAX_SITEMAP_BYTES,
+            exceeded: false,
+        };
         let is_xml = begins_as_xml(&mut input);
         let mut sitemap = Self::default();
-        let ended = if is_xml { sitemap.read_xml(&mut input) } else { sitemap.read_lines(&mut input) };
-        sitemap.cut = if input.exceeded { Some(Cut::Bytes) } else { ended.err() };
+        let ended = if is_xml {
+            sitemap.read_xml(&mut input)
+        } else {
+            sitemap.read_lines(&mut input)
+        };
+        sitemap.cut = if input.exceeded {
+            Some(Cut::Bytes)
+        } else {
+            ended.err()
+        };
         sitemap
     }
 
@@ -107,7 +119,10 @@ impl Sitemap {
         if location.is_empty() || location.len() > MAX_LOCATION_BYTES {
             return Ok(());
         }
-        let entry = Entry { location: location.to_owned(), changed_at: instant(open.changed.trim()) };
+        let entry = Entry {
+            location: location.to_owned(),
+            changed_at: instant(open.changed.trim()),
+        };
         let list = list(self);
         if list.len() == MAX_ENTRIES {
             return Err(Cut::Entries);
@@ -126,7 +141,10 @@ impl Sitemap {
             let text = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&line).trim_ascii();
             let text = std::str::from_utf8(text).unwrap_or_default();
             if text.starts_with("http://") || text.starts_with("https://") {
-                let mut open = Open { location: text.to_owned(), ..Open::default() };
+                let mut open = Open {
+                    location: text.to_owned(),
+                    ..Open::default()
+                };
                 self.push(&mut open, |sitemap| &mut sitemap.pages)?;
             }
         }
@@ -174,13 +192,17 @@ fn entity(name: &quick_xml::events::BytesRef<'_>) -> String {
     if let Ok(Some(character)) = name.resolve_char_ref() {
         return character.to_string();
     }
-    quick_xml::escape::resolve_predefined_entity(name).unwrap_or_default().to_owned()
+    quick_xml::escape::resolve_predefined_entity(name)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// W3C date and time: a year, month or day, or an instant with its offset.
 fn instant(text: &str) -> Option<Timestamp> {
     let instant = text.parse::<jiff::Timestamp>().ok().or_else(|| midnight(text))?;
-    u64::try_from(instant.as_millisecond()).ok().map(Timestamp::from_millis)
+    u64::try_from(instant.as_millisecond())
+        .ok()
+        .map(Timestamp::from_millis)
 }
 
 fn midnight(text: &str) -> Option<jiff::Timestamp> {
@@ -190,12 +212,17 @@ fn midnight(text: &str) -> Option<jiff::Timestamp> {
         _ => text.get(..10)?.to_owned(),
     };
     let date: jiff::civil::Date = day.parse().ok()?;
-    date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    date.to_zoned(jiff::tz::TimeZone::UTC)
+        .ok()
+        .map(|zoned| zoned.timestamp())
 }
 
 fn begins_as_xml(input: &mut impl BufRead) -> bool {
     let head = input.fill_buf().unwrap_or_default();
-    let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    let head = head
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .unwrap_or(head)
+        .trim_ascii_start();
     head.starts_with(b"<")
 }
 
@@ -220,7 +247,9 @@ impl<R: BufRead> BufRead for Metered<R> {
     fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
         let available = self.inner.fill_buf()?;
         self.exceeded |= self.left == 0 && !available.is_empty();
-        let length = available.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let length = available
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
         Ok(&available[..length])
     }
 

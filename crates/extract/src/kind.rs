@@ -30,11 +30,8 @@ pub fn kind_of(content_type: Option<&str>, bytes: &[u8], url: &PageUrl) -> Kind 
         "text/markdown" | "text/x-markdown" => Kind::Markdown,
         "application/pdf" | "application/x-pdf" => Kind::Pdf,
         "text/plain" => plain_or_better(bytes, url),
-        ""
-        | "application/octet-stream"
-        | "binary/octet-stream"
-        | "unknown/unknown"
-        | "application/unknown" => sniff(bytes, url),
+        "" | "unknown/unknown" | "application/unknown" => sniff(bytes, url),
+        "application/octet-stream" | "binary/octet-stream" => download(bytes, url),
         _ => Kind::Other(media_type),
     }
 }
@@ -80,6 +77,15 @@ fn sniff(bytes: &[u8], url: &PageUrl) -> Kind {
         "json" => Kind::Other("application/json".to_owned()),
         "xml" | "rss" | "atom" => Kind::Other("application/xml".to_owned()),
         _ => Kind::Text,
+    }
+}
+
+/// A server that calls something a stream of bytes offers it for download. Pages and PDFs are known by their bytes
+/// or names; that something else happens to be text (a program, a table) does not make it a page.
+fn download(bytes: &[u8], url: &PageUrl) -> Kind {
+    match sniff(bytes, url) {
+        Kind::Text if extension(url) != "txt" => Kind::Other("application/octet-stream".to_owned()),
+        kind => kind,
     }
 }
 

@@ -39,7 +39,10 @@ pub(crate) fn open_archive(config: &Config) -> Result<Archive> {
 pub(crate) fn own_program() -> Result<PathBuf> {
     let program = std::env::current_exe().context("the path of this program is not known")?;
     if !program.exists() {
-        bail!("this program was replaced or removed while it ran ({}); start it again", program.display());
+        bail!(
+            "this program was replaced or removed while it ran ({}); start it again",
+            program.display()
+        );
     }
     Ok(program)
 }

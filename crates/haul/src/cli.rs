@@ -215,7 +215,9 @@ pub(crate) fn command() -> Command {
     let key_flag = |(key, default): (String, toml::Value)| {
         let flag = config::flag_of_key(&key);
         let long = flag.trim_start_matches('-').to_owned();
-        let shown = default.as_str().map_or_else(|| default.to_string(), ToOwned::to_owned);
+        let shown = default
+            .as_str()
+            .map_or_else(|| default.to_string(), ToOwned::to_owned);
         Arg::new(key.clone())
             .long(long)
             .value_name("VALUE")
@@ -251,15 +253,23 @@ mod tests {
 
     #[test]
     fn a_key_is_a_flag_before_and_after_the_command() {
-        for line in [["haul", "--pack-idle-ms", "7", "up"], ["haul", "up", "--pack-idle-ms", "7"]] {
+        for line in [
+            ["haul", "--pack-idle-ms", "7", "up"],
+            ["haul", "up", "--pack-idle-ms", "7"],
+        ] {
             let matches = command().try_get_matches_from(line).unwrap();
-            assert_eq!(given_keys(&matches), [("pack.idle_ms".to_owned(), "7".to_owned())]);
+            assert_eq!(
+                given_keys(&matches),
+                [("pack.idle_ms".to_owned(), "7".to_owned())]
+            );
         }
     }
 
     #[test]
     fn words_that_begin_with_a_dash_are_words() {
-        let matches = command().try_get_matches_from(["haul", "search", "tea", "-coffee"]).unwrap();
+        let matches = command()
+            .try_get_matches_from(["haul", "search", "tea", "-coffee"])
+            .unwrap();
         let cli = Cli::from_arg_matches(&matches).unwrap();
         assert!(matches!(cli.command, Action::Search(Search { words, .. }) if words == ["tea", "-coffee"]));
     }

@@ -76,8 +76,16 @@ impl Default for Config {
                 pdf_timeout_ms: 60_000,
                 pdf_memory_bytes: 1 << 30,
             },
-            pack: PackConfig { idle_ms: 30_000, max_age_ms: 3_600_000, workers: 4, keep_versions: 3 },
-            search: SearchConfig { max_open_packs: 256, timeout_ms: 5_000 },
+            pack: PackConfig {
+                idle_ms: 30_000,
+                max_age_ms: 3_600_000,
+                workers: 4,
+                keep_versions: 3,
+            },
+            search: SearchConfig {
+                max_open_packs: 256,
+                timeout_ms: 5_000,
+            },
         }
     }
 }
@@ -90,11 +98,24 @@ pub(crate) enum ConfigError {
     #[error("the configuration file {} is not TOML: {source}", path.display())]
     Toml { path: PathBuf, source: toml::de::Error },
     #[error("{origin}: unknown key {key:?}{}", suggestion.as_ref().map(|s| format!("; did you mean {s:?}?")).unwrap_or_default())]
-    UnknownKey { origin: Origin, key: String, suggestion: Option<String> },
+    UnknownKey {
+        origin: Origin,
+        key: String,
+        suggestion: Option<String>,
+    },
     #[error("{origin}: {key} is {wanted}, not {value:?}")]
-    WrongType { origin: Origin, key: String, wanted: &'static str, value: String },
+    WrongType {
+        origin: Origin,
+        key: String,
+        wanted: &'static str,
+        value: String,
+    },
     #[error("{key} is {value}: {rule}")]
-    Invalid { key: &'static str, value: String, rule: &'static str },
+    Invalid {
+        key: &'static str,
+        value: String,
+        rule: &'static str,
+    },
 }
 
 /// Who set a value.
@@ -135,7 +156,9 @@ impl Loaded {
         let mut origins: BTreeMap<String, Origin> =
             values.keys().map(|key| (key.clone(), Origin::Default)).collect();
         let mut set = |key: &str, value: Given, origin: Origin| -> Result<(), ConfigError> {
-            let Some(known) = values.get_mut(key) else { return Err(unknown(key, origin, values.keys())) };
+            let Some(known) = values.get_mut(key) else {
+                return Err(unknown(key, origin, values.keys()));
+            };
             *known = value.typed_as(known, key, &origin)?;
             origins.insert(key.to_owned(), origin);
             Ok(())
@@ -146,7 +169,9 @@ impl Loaded {
             }
         }
         for (name, value) in variables {
-            let Some(key) = name.strip_prefix(PREFIX).filter(|_| name != LOG_FILTER) else { continue };
+            let Some(key) = name.strip_prefix(PREFIX).filter(|_| name != LOG_FILTER) else {
+                continue;
+            };
             let origin = Origin::Variable(name.clone());
             set(&key_of_variable(key), Given::Text(value), origin)?;
         }
@@ -155,7 +180,8 @@ impl Loaded {
             set(&key, Given::Text(value), origin)?;
         }
         let config = unflatten(values).try_into();
-        let config: Config = config.unwrap_or_else(|error| unreachable!("every value has its default's type: {error}"));
+        let config: Config =
+            config.unwrap_or_else(|error| unreachable!("every value has its default's type: {error}"));
         config.check()?;
         Ok(Self { config, origins })
     }
@@ -183,10 +209,18 @@ impl Loaded {
 impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let invalid = |key, value: &dyn ToString, rule| {
-            Err(ConfigError::Invalid { key, value: value.to_string(), rule })
+            Err(ConfigError::Invalid {
+                key,
+                value: value.to_string(),
+                rule,
+            })
         };
         if self.pack.keep_versions == 0 {
-            return invalid("pack.keep_versions", &0, "at least the current pack must be kept, use 1 or more");
+            return invalid(
+                "pack.keep_versions",
+                &0,
+                "at least the current pack must be kept, use 1 or more",
+            );
         }
         if self.pack.workers == 0 || self.pack.workers > 64 {
             return invalid("pack.workers", &self.pack.workers, "use 1 to 64");
@@ -197,11 +231,17 @@ impl Config {
         if self.search.max_open_packs == 0 {
             return invalid("search.max_open_packs", &0, "use 1 or more");
         }
-        if self.crawl.user_agent.is_empty() || !self.crawl.user_agent.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        if self.crawl.user_agent.is_empty()
+            || !self.crawl.user_agent.bytes().all(|b| (0x20..0x7f).contains(&b))
+        {
             return invalid("crawl.user_agent", &self.crawl.user_agent, "use printable ASCII");
         }
         if self.listen.parse::<std::net::SocketAddr>().is_err() {
-            return invalid("listen", &self.listen, "use an address and a port, such as 127.0.0.1:8480");
+            return invalid(
+                "listen",
+                &self.listen,
+                "use an address and a port, such as 127.0.0.1:8480",
+            );
         }
         Ok(())
     }
@@ -212,7 +252,10 @@ impl Config {
             return self.archive.clone();
         }
         let folder = std::path::absolute(self.data.join("archive"));
-        format!("file://{}", folder.unwrap_or_else(|_| self.data.join("archive")).display())
+        format!(
+            "file://{}",
+            folder.unwrap_or_else(|_| self.data.join("archive")).display()
+        )
     }
 }
 
@@ -227,13 +270,19 @@ pub(crate) fn flag_of_key(key: &str) -> String {
 }
 
 fn table_of(config: &Config) -> Table {
-    Table::try_from(config).unwrap_or_else(|error| unreachable!("the configuration is made of plain values: {error}"))
+    Table::try_from(config)
+        .unwrap_or_else(|error| unreachable!("the configuration is made of plain values: {error}"))
 }
 
 fn read(path: &Path) -> Result<Table, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    text.parse().map_err(|source| ConfigError::Toml { path: path.to_owned(), source })
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    text.parse().map_err(|source| ConfigError::Toml {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn flatten(table: &Table, prefix: &str) -> Vec<(String, Value)> {
@@ -272,14 +321,21 @@ fn key_of_variable(name: &str) -> String {
 
 fn unknown<'a>(key: &str, origin: Origin, known: impl Iterator<Item = &'a String>) -> ConfigError {
     let likeness = |candidate: &&String| (strsim::jaro_winkler(candidate, key) * 1_000.0) as u32;
-    let nearest = known.max_by_key(likeness).filter(|nearest| likeness(nearest) > 750).cloned();
+    let nearest = known
+        .max_by_key(likeness)
+        .filter(|nearest| likeness(nearest) > 750)
+        .cloned();
     let as_written = |nearest: String| match &origin {
         Origin::Variable(_) => format!("{PREFIX}{}", nearest.replace('.', "_").to_ascii_uppercase()),
         Origin::Flag(_) => flag_of_key(&nearest),
         Origin::File(_) | Origin::Default => nearest,
     };
     let suggestion = nearest.map(as_written);
-    ConfigError::UnknownKey { key: key.to_owned(), suggestion, origin }
+    ConfigError::UnknownKey {
+        key: key.to_owned(),
+        suggestion,
+        origin,
+    }
 }
 
 /// A value as it came: typed from a file, text from elsewhere.
@@ -319,7 +375,10 @@ mod tests {
     use super::*;
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     fn load(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, String> {
@@ -332,12 +391,22 @@ mod tests {
     #[test]
     fn flag_beats_variable_beats_file_beats_default() {
         let file = "listen = '127.0.0.1:1'\n[pack]\nidle_ms = 1\nmax_age_ms = 1\nworkers = 1\n";
-        let variables = [("HAUL_PACK_MAX_AGE_MS", "2"), ("HAUL_PACK_WORKERS", "2"), ("PATH", "/bin")];
+        let variables = [
+            ("HAUL_PACK_MAX_AGE_MS", "2"),
+            ("HAUL_PACK_WORKERS", "2"),
+            ("PATH", "/bin"),
+        ];
         let loaded = load(file, &variables, &[("pack.workers", "3")]).unwrap();
         let pack = &loaded.config.pack;
-        assert_eq!((pack.idle_ms, pack.max_age_ms, pack.workers, pack.keep_versions), (1, 2, 3, 3));
+        assert_eq!(
+            (pack.idle_ms, pack.max_age_ms, pack.workers, pack.keep_versions),
+            (1, 2, 3, 3)
+        );
         let shown = loaded.show();
-        assert!(shown.contains("# flag --pack-workers") && shown.contains("# variable HAUL_PACK_MAX_AGE_MS"), "{shown}");
+        assert!(
+            shown.contains("# flag --pack-workers") && shown.contains("# variable HAUL_PACK_MAX_AGE_MS"),
+            "{shown}"
+        );
         let again: Config = toml::from_str(&shown).unwrap();
         assert_eq!(again, loaded.config);
     }
@@ -345,7 +414,10 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error_with_a_suggestion() {
         let error = load("[pack]\nidle = 1\n", &[], &[]).unwrap_err();
-        assert!(error.contains("haul.toml") && error.contains("\"pack.idle_ms\""), "{error}");
+        assert!(
+            error.contains("haul.toml") && error.contains("\"pack.idle_ms\""),
+            "{error}"
+        );
         let error = load("", &[("HAUL_LISTENS", "x")], &[]).unwrap_err();
         assert!(error.contains("\"HAUL_LISTEN\""), "{error}");
         assert!(!load("qqqq = 1", &[], &[]).unwrap_err().contains("did you mean"));
@@ -355,7 +427,9 @@ mod tests {
     fn every_key_is_documented_with_its_default() {
         let page = include_str!("../../../docs/configuration.md");
         for (key, default) in defaults() {
-            let row = page.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
+            let row = page
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{key}` |")));
             let row = row.unwrap_or_else(|| panic!("docs/configuration.md has no row for {key}"));
             if let Some(number) = default.as_integer() {
                 assert!(row.contains(&format!("| {number} |")), "{row}");

@@ -29,7 +29,10 @@ pub(crate) struct FolderLock(#[expect(dead_code, reason = "the lock lives as lon
 impl DataFolder {
     /// The folder at `path`, made where it is missing.
     pub(crate) fn create(path: &Path) -> Result<Self, DataFolderError> {
-        let unusable = |source| DataFolderError::Unusable { path: path.to_owned(), source };
+        let unusable = |source| DataFolderError::Unusable {
+            path: path.to_owned(),
+            source,
+        };
         std::fs::create_dir_all(path).map_err(unusable)?;
         Ok(Self(path.to_owned()))
     }
@@ -37,12 +40,21 @@ impl DataFolder {
     /// The folder at `path`, which must be there.
     pub(crate) fn existing(path: &Path) -> Result<Self, DataFolderError> {
         let folder = Self(path.to_owned());
-        if folder.crawldb().exists() { Ok(folder) } else { Err(DataFolderError::Missing { path: path.to_owned() }) }
+        if folder.crawldb().exists() {
+            Ok(folder)
+        } else {
+            Err(DataFolderError::Missing {
+                path: path.to_owned(),
+            })
+        }
     }
 
     /// Takes the right to write. `purpose` is what others are told.
     pub(crate) fn lock(&self, purpose: &str) -> Result<FolderLock, DataFolderError> {
-        let unusable = |source| DataFolderError::Unusable { path: self.0.clone(), source };
+        let unusable = |source| DataFolderError::Unusable {
+            path: self.0.clone(),
+            source,
+        };
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(self.0.join("lock")).map_err(unusable)?;
@@ -52,8 +64,15 @@ impl DataFolder {
                 let mut holder = String::new();
                 // What the holder says of itself is a help, not a condition.
                 let _ = file.take(200).read_to_string(&mut holder);
-                let holder = if holder.trim().is_empty() { "another haul".into() } else { holder };
-                return Err(DataFolderError::Busy { path: self.0.clone(), holder });
+                let holder = if holder.trim().is_empty() {
+                    "another haul".into()
+                } else {
+                    holder
+                };
+                return Err(DataFolderError::Busy {
+                    path: self.0.clone(),
+                    holder,
+                });
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
@@ -110,6 +129,9 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let error = DataFolder::create(&path).unwrap_err().to_string();
         assert!(error.contains("data") && error.contains("--data"), "{error}");
-        assert!(matches!(DataFolder::existing(&path), Err(DataFolderError::Missing { .. })));
+        assert!(matches!(
+            DataFolder::existing(&path),
+            Err(DataFolderError::Missing { .. })
+        ));
     }
 }

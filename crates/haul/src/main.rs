@@ -73,7 +73,11 @@ fn config_file(cli: &Cli) -> Option<std::path::PathBuf> {
 /// The one place that maps errors to exit codes.
 fn exit_of(error: &anyhow::Error) -> Exit {
     let is_busy = |error: &DataFolderError| matches!(error, DataFolderError::Busy { .. });
-    if error.is::<ConfigError>() || error.is::<exit::Usage>() || error.is::<model::InvalidUrl>() || error.is::<model::InvalidId>() {
+    if error.is::<ConfigError>()
+        || error.is::<exit::Usage>()
+        || error.is::<model::InvalidUrl>()
+        || error.is::<model::InvalidId>()
+    {
         return Exit::Usage;
     }
     if error.downcast_ref().is_some_and(is_busy) {

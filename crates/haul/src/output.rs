@@ -44,7 +44,11 @@ pub(crate) fn start_log(verbose: u8) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env(config::LOG_FILTER).unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .init();
 }
 
 /// `1536` as `1.5 KiB`.

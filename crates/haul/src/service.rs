@@ -49,8 +49,14 @@ impl Service {
             keep_versions: config.pack.keep_versions,
             ..PackerOptions::new(folder.work())
         };
-        let packer = Packer::start(stores.log.clone(), stores.archive.clone(), options, &mut registry).await?;
-        Ok(Self { stores, crawler, packer, registry })
+        let packer =
+            Packer::start(stores.log.clone(), stores.archive.clone(), options, &mut registry).await?;
+        Ok(Self {
+            stores,
+            crawler,
+            packer,
+            registry,
+        })
     }
 
     /// Stops both stages in order: what was fetched is written, builds that run are published.
@@ -78,5 +84,9 @@ pub(crate) fn pdf_reader(config: &Config) -> Result<PdfReader> {
         memory_bytes: config.crawl.pdf_memory_bytes,
         ..PdfLimits::default()
     };
-    Ok(PdfReader::new(assembly::own_program()?, vec!["extract-pdf".into()], limits))
+    Ok(PdfReader::new(
+        assembly::own_program()?,
+        vec!["extract-pdf".into()],
+        limits,
+    ))
 }

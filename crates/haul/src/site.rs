@@ -17,7 +17,10 @@ pub(crate) fn address(text: &str) -> Result<PageUrl> {
 
 /// A new source that begins at `start`.
 pub(crate) fn new_source(id: SourceId, start: Vec<PageUrl>, site: &Site, now: Timestamp) -> Result<Source> {
-    let mut settings = SiteSettings { start, ..SiteSettings::default() };
+    let mut settings = SiteSettings {
+        start,
+        ..SiteSettings::default()
+    };
     apply(site, &mut settings)?;
     Ok(Source {
         name: id.to_string(),
@@ -67,8 +70,14 @@ mod tests {
 
     #[test]
     fn an_address_may_be_typed_without_its_scheme() {
-        assert_eq!(address("example.gov/a").unwrap().as_str(), "https://example.gov/a");
-        assert_eq!(address("http://example.gov").unwrap().as_str(), "http://example.gov/");
+        assert_eq!(
+            address("example.gov/a").unwrap().as_str(),
+            "https://example.gov/a"
+        );
+        assert_eq!(
+            address("http://example.gov").unwrap().as_str(),
+            "http://example.gov/"
+        );
         let error = format!("{:#}", address("not an address").unwrap_err());
         assert!(error.contains("neither the address of a site"), "{error}");
     }

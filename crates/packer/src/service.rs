@@ -49,13 +49,16 @@ pub enum PackerError {
     Stopped,
 }
 
+type Running = JoinHandle<Result<(), PackerError>>;
+
 /// A running packer. Cheap to clone; the service ends at [`stop`](Packer::stop).
 #[derive(Clone)]
 pub struct Packer {
     status: Arc<Mutex<BTreeMap<Host, HostStatus>>>,
     flushes: mpsc::Sender<oneshot::Sender<()>>,
     stop: CancellationToken,
-    service: Arc<Mutex<Option<JoinHandle<Result<(), PackerError>>>>>,
+    /// Taken by whoever stops it.
+    service: Arc<Mutex<Option<Running>>>,
 }
 
 impl Packer {

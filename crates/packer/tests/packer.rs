@@ -129,7 +129,9 @@ impl World {
 /// A host that cannot be packed would be waited for as long as that lasts.
 async fn flush(packer: &Packer) {
     let flushed = tokio::time::timeout(Duration::from_secs(30), packer.flush()).await;
-    flushed.unwrap_or_else(|_| panic!("not published: {:?}", packer.status())).unwrap();
+    flushed
+        .unwrap_or_else(|_| panic!("not published: {:?}", packer.status()))
+        .unwrap();
 }
 
 fn pages(pages: &[(&str, &str)]) -> Option<BTreeMap<String, String>> {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use model::Checksum;
+use rustc_hash::FxHashMap;
 
 use crate::SearchError;
 use crate::answer::Answer;
@@ -40,11 +41,17 @@ pub(crate) fn answer(
             .then(a.page.cmp(&b.page))
     });
     let shown = candidates.get(skip..).unwrap_or_default().iter().take(count);
+    let mut highlighters = FxHashMap::default();
     let mut results = Vec::with_capacity(count.min(candidates.len()));
     for (at, found) in shown {
         stop.check()?;
         let Some(file) = files.get(*at) else { continue };
-        results.push(hit(&*shelf.get(file)?, query, found)?);
+        let pack = shelf.get(file)?;
+        let mut searcher = pack.searcher()?;
+        let highlighter = highlighters
+            .entry(*at)
+            .or_insert_with(|| searcher.highlighter(query));
+        results.push(searcher.hit(found, highlighter, &file.host)?);
     }
     Ok(Answer {
         total,
@@ -78,10 +85,4 @@ fn matches(
     let found = searcher.find(query, stop)?;
     let own = found.statistics(pack.layout());
     searcher.matches(query, &found, statistics.unwrap_or(&own), stop)
-}
-
-fn hit(pack: &OpenPack, query: &Query, found: &Match) -> Result<crate::Hit, SearchError> {
-    let mut searcher = pack.searcher()?;
-    let highlighter = searcher.highlighter(query);
-    searcher.hit(found, &highlighter, &pack.file.host)
 }

@@ -24,7 +24,15 @@ pub fn search_file(path: &Path, request: &Request) -> Result<Answer, SearchError
     let (total, (skip, count)) = (matches.len() as u64, request.window());
     let highlighter = searcher.highlighter(&query);
     let shown = best(matches, skip + count).into_iter().skip(skip);
-    let results = shown.map(|found| searcher.hit(&found, &highlighter, &meta.host)).collect::<Result<_, _>>()?;
+    let results = shown
+        .map(|found| searcher.hit(&found, &highlighter, &meta.host))
+        .collect::<Result<_, _>>()?;
     let content = format!("{} {:?}", meta.host, meta.sources);
-    Ok(Answer { total, results, packs: 1, packs_checksum: Checksum::of(content.as_bytes()), query_cut: query.cut })
+    Ok(Answer {
+        total,
+        results,
+        packs: 1,
+        packs_checksum: Checksum::of(content.as_bytes()),
+        query_cut: query.cut,
+    })
 }

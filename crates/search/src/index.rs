@@ -3,7 +3,7 @@
 //! FTS5 scores every match anew for every query, at some microseconds each, so common words are slow. What lies in its
 //! tables is a plain inverted index: of each term, the passages that contain it and where. Reading it directly costs
 //! some nanoseconds per match. The format is described at the top of `fts5_index.c` of SQLite and has been the same since
-//! 2015; version 4 is read here, and a test compares what is found with what `MATCH` finds.
+//! 2015; version 4 is read here, and a test compares what is read with what `fts5vocab` says.
 //!
 //! - `search_data` holds numbered blocks. Block 10 lists the segments; a pack has one, since it is written once.
 //! - A segment is a series of leaf pages: terms in order, each with its list of rows and positions, which may go on over
@@ -349,6 +349,7 @@ struct Bytes<'a> {
 
 impl Bytes<'_> {
     /// SQLite's variable-length integer: seven bits a byte, high ones first, the ninth byte whole.
+    #[inline]
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for _ in 0..8 {

@@ -33,7 +33,8 @@
 //! `ORDER BY rank` costs microseconds per matching row, so queries with common words would be slow. A pack
 //! never changes, and the lists of an FTS5 index are simple, so they are read directly: some ten nanoseconds per match, nothing is
 //! precomputed, and no text that somebody typed ever becomes SQL or a `MATCH` expression. The tables of texts are touched
-//! for the rows that are shown. A test compares what is found with what `MATCH` finds.
+//! for the rows that are shown. A test compares what is read with what
+//! FTS5 itself says of indexes that it wrote.
 //!
 //! # Limits
 //!
@@ -61,8 +62,8 @@ mod snippet;
 mod wording;
 
 pub use crate::answer::{Answer, Hit, MAX_PER_PAGE, MAX_RESULTS, Request};
-pub use crate::file::search_file;
 pub use crate::error::{RefreshError, SearchError};
+pub use crate::file::search_file;
 pub use crate::library::{Library, LibraryOptions};
 pub use crate::metrics::Metrics;
 pub use crate::query::{Clause, Filter, MAX_CLAUSES, MAX_QUERY_BYTES, Query};

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use crate::SearchError;
 use crate::index::{Index, Terms, positions};
 use crate::layout::Layout;
-use crate::wording::{Alternative, Sequence, TERMS_COLUMN};
+use crate::wording::{Alternative, Sequence};
 
 /// How much a word counts in the title, heading, text and extra terms; as the pack's own `ORDER BY rank` has it.
 const WEIGHTS: [f32; 4] = [8.0, 4.0, 1.0, 0.5];
@@ -59,7 +59,7 @@ impl Lookup<'_> {
 
     fn sequence(&self, sequence: &Sequence) -> Result<Postings, SearchError> {
         let counts = match sequence.terms.as_slice() {
-            [term] => self.counts(&sequence.sought(0, term), sequence.in_terms)?,
+            [term] => self.counts(&sequence.sought(0, term), sequence.column)?,
             _ => counted(&self.places(sequence)?),
         };
         let posting = |(passage, weight): (u32, f32)| Posting {
@@ -70,36 +70,40 @@ impl Lookup<'_> {
     }
 
     /// Per passage, the weighted number of times that the terms occur.
-    fn counts(&self, terms: &Terms<'_>, in_terms: bool) -> Result<Vec<(u32, f32)>, SearchError> {
+    fn counts(&self, terms: &Terms<'_>, column: Option<usize>) -> Result<Vec<(u32, f32)>, SearchError> {
+        let weight = |encoded: &[u8]| -> f32 {
+            places_in(encoded, column)
+                .map(|(column, _)| weight_of(column))
+                .sum()
+        };
         let mut counts: Vec<(u32, f32)> = Vec::new();
-        self.rows(terms, &mut |passage, encoded| {
-            let columns = positions(encoded).map(|(column, _)| column);
-            let weight: f32 = columns
-                .filter(|column| !in_terms || *column == TERMS_COLUMN)
-                .map(|column| WEIGHTS.get(column).copied().unwrap_or(0.0))
-                .sum();
-            if weight > 0.0 {
-                counts.push((passage, weight));
-            }
-        })?;
-        if matches!(terms, Terms::BeginWith(_)) || self.index.is_split() {
-            counts.sort_unstable_by_key(|(passage, _)| *passage);
-            counts.dedup_by(|next, first| {
-                let same = next.0 == first.0;
-                if same {
-                    first.1 += next.1;
+        if self.comes_in_order(terms) {
+            self.rows(terms, &mut |passage, encoded| {
+                counts.push((passage, weight(encoded)));
+            })?;
+        } else {
+            let mut all = vec![0.0; self.layout.passages()];
+            self.rows(terms, &mut |passage, encoded| {
+                if let Some(sum) = all.get_mut(passage as usize) {
+                    *sum += weight(encoded);
                 }
-                same
-            });
+            })?;
+            counts.extend((0..).zip(all));
         }
+        counts.retain(|(_, weight)| *weight > 0.0);
         Ok(counts)
+    }
+
+    /// Whether rows come by number and once.
+    fn comes_in_order(&self, terms: &Terms<'_>) -> bool {
+        matches!(terms, Terms::Is(_)) && !self.index.is_split()
     }
 
     /// Where the sequence begins, by passage.
     fn places(&self, sequence: &Sequence) -> Result<Places, SearchError> {
         let mut found: Option<Places> = None;
         for (at, term) in sequence.terms.iter().enumerate() {
-            let mut places = self.places_of(&sequence.sought(at, term), sequence.in_terms)?;
+            let mut places = self.places_of(&sequence.sought(at, term), sequence.column)?;
             // Where the sequence would begin if this term is its own.
             places.shift(at as u64);
             let both = match found {
@@ -114,17 +118,14 @@ impl Lookup<'_> {
         Ok(found.unwrap_or_default())
     }
 
-    fn places_of(&self, terms: &Terms<'_>, in_terms: bool) -> Result<Places, SearchError> {
+    fn places_of(&self, terms: &Terms<'_>, column: Option<usize>) -> Result<Places, SearchError> {
         let mut places = Places::default();
         self.rows(terms, &mut |passage, encoded| {
-            let inside = positions(encoded).filter(|(column, _)| !in_terms || *column == TERMS_COLUMN);
-            places.0.extend(inside.map(|(column, word)| Place {
-                passage,
-                column: column as u32,
-                word,
-            }));
+            places.0.extend(
+                places_in(encoded, column).filter_map(|(column, word)| Place::new(passage, column, word)),
+            );
         })?;
-        if matches!(terms, Terms::BeginWith(_)) || self.index.is_split() {
+        if !self.comes_in_order(terms) {
             places.0.sort_unstable();
         }
         Ok(places)
@@ -150,19 +151,26 @@ impl Lookup<'_> {
         let sequence = Sequence {
             terms: words,
             prefix: false,
-            in_terms: false,
+            column: Some(TITLE_COLUMN),
         };
-        let places = self.places(&sequence)?;
         let mut titles = FxHashMap::default();
-        for place in places
-            .0
-            .iter()
-            .filter(|place| place.column as usize == TITLE_COLUMN)
-        {
-            *titles.entry(self.layout.page_of(place.passage)).or_default() |= place.word == 0;
+        for place in self.places(&sequence)?.0 {
+            *titles.entry(self.layout.page_of(place.passage())).or_default() |= place.word() == 0;
         }
         Ok(titles)
     }
+}
+
+/// The places of a row in one column, or in all.
+fn places_in(encoded: &[u8], column: Option<usize>) -> impl Iterator<Item = (usize, u64)> {
+    let (first, last) = column.map_or((0, usize::MAX), |column| (column, column));
+    positions(encoded)
+        .skip_while(move |place| place.0 < first)
+        .take_while(move |place| place.0 <= last)
+}
+
+fn weight_of(column: usize) -> f32 {
+    WEIGHTS.get(column).copied().unwrap_or(0.0)
 }
 
 impl Sequence {
@@ -175,11 +183,33 @@ impl Sequence {
     }
 }
 
+/// Passage (32 bits), column (8) and number of the word in it (24) in one number, for a phrase of common words has millions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    passage: u32,
-    column: u32,
-    word: u64,
+struct Place(u64);
+
+impl Place {
+    /// None for what no pack has: a passage is some kilobytes long.
+    fn new(passage: u32, column: usize, word: u64) -> Option<Self> {
+        let column = u8::try_from(column).ok()?;
+        (word < 1 << 24).then_some(Self(u64::from(passage) << 32 | u64::from(column) << 24 | word))
+    }
+
+    fn passage(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn column(self) -> usize {
+        (self.0 >> 24) as usize & 0xff
+    }
+
+    fn word(self) -> u64 {
+        self.0 & 0xff_ffff
+    }
+
+    /// The place `words` words before, in the same column.
+    fn before(self, words: u64) -> Option<Self> {
+        (self.word() >= words).then(|| Self(self.0 - words))
+    }
 }
 
 /// In order.
@@ -189,11 +219,7 @@ struct Places(Vec<Place>);
 impl Places {
     /// Moves every place `by` words to the front; what would begin before the text goes.
     fn shift(&mut self, by: u64) {
-        self.0.retain_mut(|place| {
-            let moved = place.word.checked_sub(by);
-            place.word = moved.unwrap_or(0);
-            moved.is_some()
-        });
+        self.0 = self.0.iter().filter_map(|place| place.before(by)).collect();
     }
 
     fn intersection(&self, other: &Self) -> Self {
@@ -207,10 +233,14 @@ impl Places {
 }
 
 fn counted(places: &Places) -> Vec<(u32, f32)> {
-    let weight = |place: &Place| WEIGHTS.get(place.column as usize).copied().unwrap_or(0.0);
-    let runs = places.0.chunk_by(|a, b| a.passage == b.passage);
-    runs.filter_map(|run| Some((run.first()?.passage, run.iter().map(weight).sum())))
-        .collect()
+    let runs = places.0.chunk_by(|a, b| a.passage() == b.passage());
+    runs.filter_map(|run| {
+        Some((
+            run.first()?.passage(),
+            run.iter().map(|place| weight_of(place.column())).sum(),
+        ))
+    })
+    .collect()
 }
 
 /// Passages in either; in both, with the greater impact.

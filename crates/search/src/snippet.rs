@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use pack::terms::is_cjk;
+use pack::terms::{self, is_cjk};
 use serde::Serialize;
 
 use crate::query::{Clause, Query};
@@ -112,7 +112,7 @@ impl Highlighter {
             match kind {
                 Kind::Cjk => self.hits_in_run(word, range.start, &mut hits),
                 Kind::Word if self.worth_a_look(word) => {
-                    self.hits_in_word(word, range.start, language, wording, &mut hits)
+                    self.hits_in_word(word, range.start, language, wording, &mut hits);
                 }
                 Kind::Word => {}
             }
@@ -144,7 +144,7 @@ impl Highlighter {
         wording: &mut Wording,
         hits: &mut Vec<Hit>,
     ) {
-        let stems = match language.filter(|_| !self.needles.is_empty()) {
+        let stems = match language.filter(|language| terms::has_stems(language)) {
             Some(language) => wording.stems(language, word),
             None => Vec::new(),
         };
@@ -221,7 +221,7 @@ fn add_clause(clause: &Clause, word: &mut usize, wording: &mut Wording, needles:
             .skip(1)
             .flat_map(|alternative| alternative.parts);
         let terms = stems
-            .filter(|part| part.in_terms && !part.prefix)
+            .filter(|part| part.column.is_some() && !part.prefix)
             .flat_map(|part| part.terms);
         let needle = |term| Needle {
             word: word.saturating_sub(1),

@@ -24,8 +24,8 @@ pub(crate) struct Sequence {
     pub(crate) terms: Vec<String>,
     /// The last term need only begin so.
     pub(crate) prefix: bool,
-    /// All of them in the column [`TERMS_COLUMN`], else in any one column.
-    pub(crate) in_terms: bool,
+    /// The column that they are in, by number; any one where none is said.
+    pub(crate) column: Option<usize>,
 }
 
 impl Sequence {
@@ -33,7 +33,7 @@ impl Sequence {
         Self {
             terms,
             prefix: false,
-            in_terms: false,
+            column: None,
         }
     }
 
@@ -41,7 +41,7 @@ impl Sequence {
         Self {
             terms,
             prefix: false,
-            in_terms: true,
+            column: Some(TERMS_COLUMN),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! What is found, in which order, and how it is shown.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "each test file uses its part of it")]
 mod site;
@@ -43,8 +44,8 @@ fn sea() -> Vec<Page> {
 }
 
 #[track_caller]
-fn check_set(library_found: Vec<String>, expected: &[&str]) {
-    let found: BTreeSet<&str> = library_found.iter().map(String::as_str).collect();
+fn check_set(found: &[String], expected: &[&str]) {
+    let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
     assert_eq!(found, expected.iter().copied().collect());
 }
 
@@ -73,7 +74,7 @@ async fn words_phrases_prefixes_and_exclusions() {
         ("tide !!! …", &["tides", "moon", "ships"]),
     ] {
         println!("{query}");
-        check_set(found(&library, query).await, expected);
+        check_set(&found(&library, query).await, expected);
     }
 }
 
@@ -146,7 +147,7 @@ async fn filters_choose_pages() {
         ("water before:2002", &["news/old"]),
     ] {
         println!("{query}");
-        check_set(found(&library, query).await, expected);
+        check_set(&found(&library, query).await, expected);
     }
 }
 
@@ -195,7 +196,7 @@ async fn languages_and_diacritics() {
         ("東京 天気", &["ja"]),
     ] {
         println!("{query}");
-        check_set(found(&library, query).await, expected);
+        check_set(&found(&library, query).await, expected);
     }
     let hit = &ask(&library, "東京").await.results[0];
     let marked: Vec<&str> = hit
@@ -255,7 +256,7 @@ async fn a_result_leads_to_its_section() {
         hit.snippet
     );
     assert!(hit.snippet.text.len() < 260, "{}", hit.snippet.text.len());
-    assert_eq!(hit.heading.highlights, [0..7]);
+    assert_eq!(hit.heading.pieces().collect::<Vec<_>>(), [("Needles", true)]);
 
     let hit = &ask(&library, "pin").await.results[0];
     assert_eq!(
@@ -366,8 +367,7 @@ fn naive(corpus: &[(String, Vec<String>)], words: &[&str], excluded: Option<&str
     corpus.iter().filter(matches).count() as u64
 }
 
-fn built(site: &Site, corpus: &[(String, Vec<String>)]) -> Vec<Page> {
-    let _ = site;
+fn built(corpus: &[(String, Vec<String>)]) -> Vec<Page> {
     let page_of = |(n, (title, texts)): (usize, &(String, Vec<String>))| {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         page(&format!("http://e.gov/{n}"), title, &texts)
@@ -394,7 +394,7 @@ proptest! {
     ) {
         let total = block_on(async {
             let site = Site::new();
-            let library = library_of(&site, &built(&site, &corpus)).await;
+            let library = library_of(&site, &built(&corpus)).await;
             let minus = excluded.map(|word| format!(" -{word}")).unwrap_or_default();
             ask(&library, &(words.join(" ") + &minus)).await.total
         });
@@ -411,7 +411,7 @@ proptest! {
         let corpus: Vec<_> = texts.collect();
         let answer = block_on(async {
             let site = Site::new();
-            let library = library_of(&site, &built(&site, &corpus)).await;
+            let library = library_of(&site, &built(&corpus)).await;
             ask(&library, word).await
         });
         let tokenizer = pack::Tokenizer::new().unwrap();
@@ -467,4 +467,19 @@ async fn the_same_question_to_the_same_packs_has_one_name() {
     site.publish(&host("sea.gov"), &sea()[..2]).await;
     library.refresh_all().await.unwrap();
     assert_ne!(name(&before), name(&*ask(&library, "tide").await));
+}
+
+#[tokio::test]
+async fn a_file_alone_answers_as_a_library_does() {
+    let site = Site::new();
+    let library = library_of(&site, &sea()).await;
+    let path = site.folder.path().join("sea.pack");
+    site::write_pack(&path, &host("sea.gov"), &sea());
+    for query in ["tide", "high water", "\"high tide\"", "nothing"] {
+        let alone = search::search_file(&path, &Request::new(query)).unwrap();
+        let answer = library.search(&Request::new(query)).await.unwrap();
+        assert_eq!((alone.total, &alone.results), (answer.total, &answer.results));
+    }
+    std::fs::write(&path, "no database").unwrap();
+    assert!(search::search_file(&path, &Request::new("tide")).is_err());
 }

@@ -1,4 +1,5 @@
 //! Packs come, change and go while queries run.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "each test file uses its part of it")]
 mod site;
@@ -219,18 +220,32 @@ async fn more_hosts_than_may_be_open_are_all_searched() {
     }
 }
 
-#[tokio::test]
-async fn a_query_without_time_says_so() {
-    let site = Site::new();
-    drop(library_of(&site, &edition(3)).await);
-    let options = LibraryOptions {
-        time_limit: Duration::ZERO,
-        ..LibraryOptions::new(site.cache())
-    };
-    let library = Library::open(site.archive.clone(), options).unwrap();
-    library.refresh_all().await.unwrap();
-    let error = library.search(&Request::new("almanac")).await.unwrap_err();
-    assert!(matches!(error, SearchError::TimedOut { limit_ms: 0 }), "{error}");
+#[test]
+fn a_query_that_takes_too_long_is_stopped_and_says_so() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let site = Site::new();
+        drop(library_of(&site, &edition(3)).await);
+        let time_limit = Duration::from_millis(20);
+        let options = LibraryOptions {
+            time_limit,
+            ..LibraryOptions::new(site.cache())
+        };
+        let library = Library::open(site.archive.clone(), options).unwrap();
+        library.refresh_all().await.unwrap();
+        // The only thread that could answer is busy until it is let go.
+        let (let_go, busy) = std::sync::mpsc::channel::<()>();
+        let waiting = tokio::task::spawn_blocking(move || busy.recv());
+        let error = library.search(&Request::new("almanac")).await.unwrap_err();
+        assert!(matches!(error, SearchError::TimedOut { limit_ms: 20 }), "{error}");
+        drop(let_go);
+        assert!(waiting.await.unwrap().is_err());
+        assert_eq!(ask(&library, "almanac").await.total, 3);
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,11 +38,13 @@ pub(crate) fn bytes(number: u64) -> String {
     format!("{rest:.1} TB")
 }
 
-/// `840 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`.
+/// `840 ms`, `30 s`, `4.2 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
+        0 if duration < Duration::from_millis(1) => "under 1 ms".to_owned(),
         0 => format!("{} ms", duration.as_millis()),
+        1..=59 if duration.subsec_millis() == 0 => format!("{seconds} s"),
         1..=59 => format!("{:.1} s", duration.as_secs_f64()),
         60..=3_599 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
@@ -56,13 +58,19 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 
 /// The instant for people, to the minute.
 pub(crate) fn time(at: Timestamp) -> Markup {
-    let shown = instant(at).to_zoned(TimeZone::UTC).strftime("%-d %b %Y, %H:%M UTC").to_string();
+    let shown = instant(at)
+        .to_zoned(TimeZone::UTC)
+        .strftime("%-d %b %Y, %H:%M UTC")
+        .to_string();
     html! { time datetime=(rfc3339(at)) { (shown) } }
 }
 
 /// The day, for people.
 pub(crate) fn date(at: Timestamp) -> Markup {
-    let shown = instant(at).to_zoned(TimeZone::UTC).strftime("%-d %b %Y").to_string();
+    let shown = instant(at)
+        .to_zoned(TimeZone::UTC)
+        .strftime("%-d %b %Y")
+        .to_string();
     html! { time datetime=(iso_date(at)) { (shown) } }
 }
 
@@ -94,7 +102,10 @@ pub(crate) fn trail(url: &PageUrl) -> String {
 fn words(part: &str) -> String {
     let decoded = percent_encoding::percent_decode_str(part).decode_utf8();
     let plain = |character: char| character.is_alphanumeric() || " -_.,+()=&;:@!'~".contains(character);
-    decoded.ok().filter(|text| text.chars().all(plain)).map_or_else(|| part.to_owned(), String::from)
+    decoded
+        .ok()
+        .filter(|text| text.chars().all(plain))
+        .map_or_else(|| part.to_owned(), String::from)
 }
 
 #[cfg(test)]
@@ -103,25 +114,41 @@ mod tests {
 
     #[test]
     fn figures_are_short() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(count),
+            ["0", "999", "1,000", "1,234,567"]
+        );
         assert_eq!(counted(1, "page"), "1 page");
-        assert_eq!([0, 999, 1_000, 9_960, 1_500_000].map(bytes), ["0 B", "999 B", "1.0 kB", "10 kB", "1.5 MB"]);
+        assert_eq!(
+            [0, 999, 1_000, 9_960, 1_500_000].map(bytes),
+            ["0 B", "999 B", "1.0 kB", "10 kB", "1.5 MB"]
+        );
         assert_eq!(bytes(u64::MAX), "18446744.1 TB");
-        let spans = [840, 4_200, 200_000, 7_500_000].map(|millis| duration(Duration::from_millis(millis)));
-        assert_eq!(spans, ["840 ms", "4.2 s", "3 min 20 s", "2 h 5 min"]);
+        let spans = [0, 840, 4_200, 30_000, 200_000, 7_500_000].map(|ms| duration(Duration::from_millis(ms)));
+        assert_eq!(
+            spans,
+            ["under 1 ms", "840 ms", "4.2 s", "30 s", "3 min 20 s", "2 h 5 min"]
+        );
     }
 
     #[test]
     fn any_instant_can_be_shown() {
         assert_eq!(rfc3339(Timestamp::from_millis(0)), "1970-01-01T00:00:00Z");
         assert_eq!(iso_date(Timestamp::from_millis(1_700_000_000_000)), "2023-11-14");
-        assert!(time(Timestamp::from_millis(u64::MAX)).into_string().contains("9999"));
+        assert!(
+            time(Timestamp::from_millis(u64::MAX))
+                .into_string()
+                .contains("9999")
+        );
     }
 
     #[test]
     fn trails_do_not_pretend() {
         let trail_of = |url: &str| trail(&PageUrl::parse(url).unwrap());
-        assert_eq!(trail_of("https://a.gov/tax%20forms/caf%C3%A9?x=1"), "a.gov › tax forms › café ?x=1");
+        assert_eq!(
+            trail_of("https://a.gov/tax%20forms/caf%C3%A9?x=1"),
+            "a.gov › tax forms › café ?x=1"
+        );
         assert_eq!(trail_of("https://a.gov/%E2%80%AEfdp"), "a.gov › %E2%80%AEfdp");
     }
 }

@@ -23,8 +23,13 @@ impl Tag {
     fn is_held(&self, request: &HeaderMap) -> bool {
         let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
         let own = opaque(&self.0);
-        let lines = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
-        lines.flat_map(|line| line.split(',')).any(|tag| opaque(tag) == own || tag.trim() == "*")
+        let lines = request
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|line| line.to_str().ok());
+        lines
+            .flat_map(|line| line.split(','))
+            .any(|tag| opaque(tag) == own || tag.trim() == "*")
     }
 
     /// The answer that `make` makes, or 304 where the client holds it. It may be kept, but is asked for each time.

@@ -24,14 +24,39 @@ pub(crate) async fn alive() -> &'static str {
 
 /// `/readyz`: 200 when every part answers, else 503, with the parts that do not.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
-    let crawldb = app.crawldb.sources().await.map(drop).map_err(|error| error.to_string());
-    let archive = app.archive.probe().await.map_err(|error: ArchiveError| error.to_string());
+    let crawldb = app
+        .crawldb
+        .sources()
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string());
+    let archive = app
+        .archive
+        .probe()
+        .await
+        .map_err(|error: ArchiveError| error.to_string());
     let parts = [said("crawldb", crawldb), said("archive", archive)];
     let ready = parts.iter().all(|part| *part == "ok") && !app.stop.is_cancelled();
     let [crawldb, archive] = parts;
-    let search = if app.library.hosts().is_empty() { "no packs yet" } else { "ok" };
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, crawldb, archive, search }))
+    let search = if app.library.hosts().is_empty() {
+        "no packs yet"
+    } else {
+        "ok"
+    };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(Readiness {
+            ready,
+            crawldb,
+            archive,
+            search,
+        }),
+    )
 }
 
 /// What clients are told of a part; the reason goes to the log.

@@ -19,7 +19,8 @@
 //! is shown; only `http` and `https` addresses become links.
 //!
 //! *Pages of other sites can change nothing.* A request that is not GET or HEAD is refused when a browser says that
-//! another site sent it. There are no accounts: whoever reaches the listener may do everything, so bind it to where
+//! another site sent it, and so is every request that calls the server by a name that is not its own, since names can
+//! be made to lead here. There are no accounts: whoever reaches the listener may do everything, so bind it to where
 //! only such people are.
 //!
 //! *Answers made of packs* carry an `ETag` of the packs' checksums and the question, so asking again is cheap and never

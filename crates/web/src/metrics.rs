@@ -41,9 +41,16 @@ const SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2
 impl Metrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let seconds: fn() -> Histogram = || Histogram::new(SECONDS);
-        let metrics = Self { requests: Family::default(), seconds: Family::new_with_constructor(seconds) };
+        let metrics = Self {
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(seconds),
+        };
         let registry = registry.sub_registry_with_prefix("haul_http");
-        registry.register("requests", "Requests that were answered", metrics.requests.clone());
+        registry.register(
+            "requests",
+            "Requests that were answered",
+            metrics.requests.clone(),
+        );
         registry.register_with_unit(
             "request",
             "From the headers of a request to the headers of its answer",
@@ -56,13 +63,27 @@ impl Metrics {
 
 /// Counts and times each request.
 pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str)
+        .to_owned();
     let method = known(request.method());
     let start = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16();
-    app.metrics.requests.get_or_create(&Answered { method, route: route.clone(), status }).inc();
-    app.metrics.seconds.get_or_create(&Route { route }).observe(start.elapsed().as_secs_f64());
+    app.metrics
+        .requests
+        .get_or_create(&Answered {
+            method,
+            route: route.clone(),
+            status,
+        })
+        .inc();
+    app.metrics
+        .seconds
+        .get_or_create(&Route { route })
+        .observe(start.elapsed().as_secs_f64());
     response
 }
 

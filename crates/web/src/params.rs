@@ -21,17 +21,28 @@ pub(crate) struct Params(Vec<(String, String)>);
 impl Params {
     fn read(encoded: &[u8]) -> Self {
         let pairs = url::form_urlencoded::parse(encoded).take(MAX_PARAMETERS);
-        Self(pairs.map(|(name, value)| (name.into_owned(), without_controls(&value))).collect())
+        Self(
+            pairs
+                .map(|(name, value)| (name.into_owned(), without_controls(&value)))
+                .collect(),
+        )
     }
 
     /// The value of `name` without white space around it; empty where it is missing.
     pub(crate) fn text(&self, name: &str) -> &str {
-        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.trim())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, value)| value.trim())
     }
 
     /// Every value of `name` that is not empty.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        let values = self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.trim());
+        let values = self
+            .0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.trim());
         values.filter(|value| !value.is_empty())
     }
 
@@ -46,7 +57,9 @@ impl Params {
             return Ok(None);
         }
         let value = T::try_from(text.to_owned());
-        value.map(Some).map_err(|error| Problem::bad_request(format!("the parameter {name:?}: {error}")))
+        value
+            .map(Some)
+            .map_err(|error| Problem::bad_request(format!("the parameter {name:?}: {error}")))
     }
 
     /// The number called `name`, `default` where it is missing.
@@ -67,13 +80,17 @@ impl Params {
         let number = text.parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
-            Problem::bad_request(format!("the parameter {name:?} is a number from {least} to {most}"))
+            Problem::bad_request(format!(
+                "the parameter {name:?} is a number from {least} to {most}"
+            ))
         })
     }
 }
 
 fn without_controls(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    text.chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect()
 }
 
 impl<S: Sync> FromRequestParts<S> for Params {
@@ -109,7 +126,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = body(request, state).await?;
         let value = serde_json::from_slice(&bytes);
-        value.map(Self).map_err(|error| Problem::bad_request(format!("the body is not what is expected: {error}")))
+        value
+            .map(Self)
+            .map_err(|error| Problem::bad_request(format!("the body is not what is expected: {error}")))
     }
 }
 
@@ -138,7 +157,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let name = Path::<String>::from_request_parts(parts, state).await;
         let Path(name) = name.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
-        T::try_from(name).map(Self).map_err(|error| Problem::bad_request(error.to_string()))
+        T::try_from(name)
+            .map(Self)
+            .map_err(|error| Problem::bad_request(error.to_string()))
     }
 }
 
@@ -149,7 +170,11 @@ pub(crate) fn link(path: &str, parameters: &[(&str, &str)]) -> String {
         query.append_pair(name, value);
     }
     let query = query.finish();
-    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    }
 }
 
 /// Text as one segment of a path.
@@ -174,8 +199,17 @@ mod tests {
         let number = |query: &str| Params::read(query.as_bytes()).number("page", 1, 1..=10);
         assert_eq!(number(""), Ok(1));
         assert_eq!(number("page=10"), Ok(10));
-        for wrong in ["page=0", "page=11", "page=x", "page=-1", "page=99999999999999999999"] {
-            assert!(number(wrong).is_err_and(|problem| problem.detail().contains("from 1 to 10")), "{wrong}");
+        for wrong in [
+            "page=0",
+            "page=11",
+            "page=x",
+            "page=-1",
+            "page=99999999999999999999",
+        ] {
+            assert!(
+                number(wrong).is_err_and(|problem| problem.detail().contains("from 1 to 10")),
+                "{wrong}"
+            );
         }
     }
 

@@ -29,7 +29,12 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
-        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into() }
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+        }
     }
 
     /// The request is wrong; `detail` says how to make it right.
@@ -49,7 +54,10 @@ impl Problem {
             let detail = format!("{what} did not answer; try again in a moment");
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
         }
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{what} failed; the log of the server says why"))
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("{what} failed; the log of the server says why"),
+        )
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -66,7 +74,12 @@ impl Problem {
 
     fn as_json(&self) -> Response {
         let body = serde_json::to_vec(self).unwrap_or_default();
-        (self.status(), [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        (
+            self.status(),
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            body,
+        )
+            .into_response()
     }
 }
 
@@ -98,9 +111,14 @@ impl IntoResponse for Problem {
 pub(crate) async fn present(request: Request, next: Next) -> Response {
     let for_people = !is_for_programs(request.uri().path());
     let mut response = next.run(request).await;
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
-    let mut presented =
-        if for_people { pages::problem::page(&problem).into_response() } else { problem.as_json() };
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
+    let mut presented = if for_people {
+        pages::problem::page(&problem).into_response()
+    } else {
+        problem.as_json()
+    };
     *presented.status_mut() = problem.status();
     let headers = presented.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

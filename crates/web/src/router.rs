@@ -26,6 +26,7 @@ pub fn router(deps: Deps) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(guard::limit_time))
         .layer(from_fn(guard::refuse_cross_site))
+        .layer(from_fn_with_state(Arc::clone(&app), guard::refuse_other_names))
         .layer(from_fn(problem::present))
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(map_response(guard::harden))

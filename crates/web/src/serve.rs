@@ -29,7 +29,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     let connections = TaskTracker::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     while let Some(Ok(slot)) = stop.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await {
-        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else { break };
+        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else {
+            break;
+        };
         match accepted {
             Ok((stream, _)) => {
                 let answered = answer(stream, router.clone(), stop.clone());
@@ -63,7 +65,9 @@ async fn answer(stream: TcpStream, router: Router, stop: CancellationToken) {
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(STOP_TIME, connection).await.unwrap_or(Ok(()))
+            tokio::time::timeout(STOP_TIME, connection)
+                .await
+                .unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

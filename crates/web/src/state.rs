@@ -27,6 +27,9 @@ pub struct Deps {
     pub archive: Archive,
     /// What `/metrics` shows; the router adds its own figures.
     pub registry: Registry,
+    /// Names that clients may call this server by, such as `haul.example.gov`, without port. Addresses and `localhost`
+    /// are always right; requests for other names are refused.
+    pub names: Vec<String>,
     /// Ends streams of events. The same token as [`serve`](crate::serve())'s.
     pub stop: CancellationToken,
 }
@@ -41,13 +44,35 @@ pub(crate) struct App {
     pub(crate) archive: Archive,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
+    pub(crate) names: Vec<String>,
     pub(crate) stop: CancellationToken,
 }
 
 impl App {
     pub(crate) fn new(deps: Deps) -> Arc<Self> {
-        let Deps { crawldb, crawler, packer, library, packs_folder, archive, mut registry, stop } = deps;
+        let Deps {
+            crawldb,
+            crawler,
+            packer,
+            library,
+            packs_folder,
+            archive,
+            mut registry,
+            names,
+            stop,
+        } = deps;
         let metrics = Metrics::new(&mut registry);
-        Arc::new(Self { crawldb, crawler, packer, library, packs_folder, archive, metrics, registry, stop })
+        Arc::new(Self {
+            crawldb,
+            crawler,
+            packer,
+            library,
+            packs_folder,
+            archive,
+            metrics,
+            registry,
+            names,
+            stop,
+        })
     }
 }

@@ -65,7 +65,11 @@ impl Fetcher {
         } else {
             builder(options).dns_resolver(PublicOnly).build()?
         };
-        Ok(Self { client, overridden, allow_private_addresses: options.allow_private_addresses })
+        Ok(Self {
+            client,
+            overridden,
+            allow_private_addresses: options.allow_private_addresses,
+        })
     }
 
     /// The client that may ask for this URL.
@@ -120,7 +124,8 @@ fn builder(options: &FetchOptions<'_>) -> reqwest::ClientBuilder {
         .pool_idle_timeout(Duration::from_secs(30))
 }
 
-const ACCEPT: &str = "text/html,application/xhtml+xml,text/markdown,text/plain,application/pdf;q=0.9,*/*;q=0.1";
+const ACCEPT: &str =
+    "text/html,application/xhtml+xml,text/markdown,text/plain,application/pdf;q=0.9,*/*;q=0.1";
 
 /// Why the requests of a source cannot be made at all.
 #[derive(Debug, thiserror::Error)]
@@ -147,8 +152,15 @@ async fn judge(response: Response, request: &Request<'_>) -> Result<Reply, Fetch
 }
 
 fn redirect(headers: &HeaderMap, status: StatusCode) -> Result<Reply, FetchError> {
-    let missing = || FetchError::permanent(ItemErrorKind::Redirect, format!("HTTP {status} without a Location"));
-    text(headers, header::LOCATION).map(|target| Reply::Redirect(target.to_owned())).ok_or_else(missing)
+    let missing = || {
+        FetchError::permanent(
+            ItemErrorKind::Redirect,
+            format!("HTTP {status} without a Location"),
+        )
+    };
+    text(headers, header::LOCATION)
+        .map(|target| Reply::Redirect(target.to_owned()))
+        .ok_or_else(missing)
 }
 
 fn refusal(status: StatusCode, retry_after: Option<&str>, now: Timestamp) -> FetchError {
@@ -159,7 +171,12 @@ fn refusal(status: StatusCode, retry_after: Option<&str>, now: Timestamp) -> Fet
         _ => (ItemErrorKind::Client, false),
     };
     let retry_after = retry_after.and_then(|value| retry_after::parse(value, now));
-    FetchError { kind, message: format!("HTTP {status}"), retryable, retry_after }
+    FetchError {
+        kind,
+        message: format!("HTTP {status}"),
+        retryable,
+        retry_after,
+    }
 }
 
 async fn read(mut response: Response, request: &Request<'_>) -> Result<Reply, FetchError> {
@@ -167,7 +184,10 @@ async fn read(mut response: Response, request: &Request<'_>) -> Result<Reply, Fe
     let is_gzip = is_gzip(headers)?;
     let content_type = text(headers, header::CONTENT_TYPE).map(str::to_owned);
     let (etag, last_modified) = (kept(headers, header::ETAG), kept(headers, header::LAST_MODIFIED));
-    let tags = headers.get_all(ROBOTS_TAG).iter().filter_map(|value| value.to_str().ok());
+    let tags = headers
+        .get_all(ROBOTS_TAG)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let robots_tags = tags.map(str::to_owned).collect();
     if let Some(media_type) = (request.unwanted)(content_type.as_deref(), &[], request.url) {
         return Ok(Reply::Unwanted(media_type));
@@ -190,11 +210,21 @@ async fn read(mut response: Response, request: &Request<'_>) -> Result<Reply, Fe
             }
         }
     }
-    Ok(Reply::Page(Body { bytes, is_gzip, content_type, etag, last_modified, robots_tags }))
+    Ok(Reply::Page(Body {
+        bytes,
+        is_gzip,
+        content_type,
+        etag,
+        last_modified,
+        robots_tags,
+    }))
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, FetchError> {
-    let encoding = text(headers, header::CONTENT_ENCODING).unwrap_or_default().trim().to_ascii_lowercase();
+    let encoding = text(headers, header::CONTENT_ENCODING)
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match encoding.as_str() {
         "" | "identity" => Ok(false),
         "gzip" | "x-gzip" => Ok(true),
@@ -210,5 +240,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 fn kept(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    text(headers, name).filter(|value| value.len() <= MAX_KEPT_HEADER_BYTES).map(str::to_owned)
+    text(headers, name)
+        .filter(|value| value.len() <= MAX_KEPT_HEADER_BYTES)
+        .map(str::to_owned)
 }

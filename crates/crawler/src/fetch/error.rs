@@ -20,21 +20,36 @@ pub(crate) struct FetchError {
 
 impl FetchError {
     pub(crate) fn permanent(kind: ItemErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retryable: false, retry_after: None }
+        Self {
+            kind,
+            message: message.into(),
+            retryable: false,
+            retry_after: None,
+        }
     }
 
     pub(crate) fn passing(kind: ItemErrorKind, message: impl Into<String>) -> Self {
-        Self { retryable: true, ..Self::permanent(kind, message) }
+        Self {
+            retryable: true,
+            ..Self::permanent(kind, message)
+        }
     }
 
     pub(crate) fn at(&self, now: Timestamp) -> ItemError {
-        ItemError { kind: self.kind, message: self.message.clone(), at: now }
+        ItemError {
+            kind: self.kind,
+            message: self.message.clone(),
+            at: now,
+        }
     }
 
     /// Whether it speaks against the whole host: a client error of one page does not.
     pub(crate) fn blames_host(&self) -> bool {
         use ItemErrorKind::{Connect, Dns, Server, Throttled, Timeout, Tls, Transfer};
-        matches!(self.kind, Connect | Dns | Server | Throttled | Timeout | Tls | Transfer)
+        matches!(
+            self.kind,
+            Connect | Dns | Server | Throttled | Timeout | Tls | Transfer
+        )
     }
 
     /// What the client library met, by its deepest cause.
@@ -49,7 +64,11 @@ impl FetchError {
             return Self::tls(tls);
         }
         if error.is_timeout() {
-            let what = if error.is_connect() { "no connection in time" } else { "no answer in time" };
+            let what = if error.is_connect() {
+                "no connection in time"
+            } else {
+                "no answer in time"
+            };
             return Self::passing(ItemErrorKind::Timeout, what);
         }
         let reason = deepest(error);
@@ -57,7 +76,10 @@ impl FetchError {
             return Self::passing(ItemErrorKind::Connect, format!("no connection: {reason}"));
         }
         if error.is_builder() {
-            return Self::permanent(ItemErrorKind::Client, format!("the request could not be made: {reason}"));
+            return Self::permanent(
+                ItemErrorKind::Client,
+                format!("the request could not be made: {reason}"),
+            );
         }
         Self::passing(ItemErrorKind::Transfer, format!("the connection broke: {reason}"))
     }

@@ -13,7 +13,10 @@ pub(crate) enum Reply {
     /// 2xx with a body of this media type, which was not read.
     Unwanted(String),
     /// 304.
-    NotModified { etag: Option<String>, last_modified: Option<String> },
+    NotModified {
+        etag: Option<String>,
+        last_modified: Option<String>,
+    },
     /// A redirect to this reference, as written.
     Redirect(String),
     /// 404 or 410.
@@ -37,22 +40,34 @@ impl Body {
     /// The body with its encoding undone, at most `max_bytes` long. Takes processor time: not for an async task.
     pub(crate) fn decode(&mut self, max_bytes: u64) -> Result<Vec<u8>, FetchError> {
         let bytes = std::mem::take(&mut self.bytes);
-        if self.is_gzip { inflate(&bytes, max_bytes) } else { Ok(bytes) }
+        if self.is_gzip {
+            inflate(&bytes, max_bytes)
+        } else {
+            Ok(bytes)
+        }
     }
 }
 
 /// Decompresses, and stops as soon as the result is longer than `max_bytes`.
 pub(crate) fn inflate(bytes: &[u8], max_bytes: u64) -> Result<Vec<u8>, FetchError> {
-    let mut inflated = Vec::with_capacity(bytes.len().saturating_mul(4).min(usize::try_from(max_bytes).unwrap_or(0)));
-    let read = MultiGzDecoder::new(bytes).take(max_bytes.saturating_add(1)).read_to_end(&mut inflated);
+    let mut inflated = Vec::with_capacity(
+        bytes
+            .len()
+            .saturating_mul(4)
+            .min(usize::try_from(max_bytes).unwrap_or(0)),
+    );
+    let read = MultiGzDecoder::new(bytes)
+        .take(max_bytes.saturating_add(1))
+        .read_to_end(&mut inflated);
     if inflated.len() as u64 > max_bytes {
         return Err(too_large(max_bytes));
     }
     match read {
         Ok(_) => Ok(inflated),
-        Err(error) => {
-            Err(FetchError::passing(ItemErrorKind::Transfer, format!("the gzip body is damaged: {error}")))
-        }
+        Err(error) => Err(FetchError::passing(
+            ItemErrorKind::Transfer,
+            format!("the gzip body is damaged: {error}"),
+        )),
     }
 }
 

@@ -48,10 +48,19 @@ impl Resolve for Anywhere {
 }
 
 async fn look_up(name: &str) -> Result<Vec<SocketAddr>, Unresolved> {
-    let unresolved = |reason: String| Unresolved { name: name.to_owned(), reason };
-    let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| unresolved(error.to_string()))?;
+    let unresolved = |reason: String| Unresolved {
+        name: name.to_owned(),
+        reason,
+    };
+    let found = tokio::net::lookup_host((name, 0))
+        .await
+        .map_err(|error| unresolved(error.to_string()))?;
     let found: Vec<SocketAddr> = found.collect();
-    if found.is_empty() { Err(unresolved("it has no address".to_owned())) } else { Ok(found) }
+    if found.is_empty() {
+        Err(unresolved("it has no address".to_owned()))
+    } else {
+        Ok(found)
+    }
 }
 
 fn check_all(name: &str, found: &[SocketAddr]) -> Result<(), AddressRefused> {
@@ -60,7 +69,14 @@ fn check_all(name: &str, found: &[SocketAddr]) -> Result<(), AddressRefused> {
 
 /// Addresses written in a URL never reach a resolver; this is their check.
 pub(super) fn check(name: &str, address: IpAddr) -> Result<(), AddressRefused> {
-    if is_public(address) { Ok(()) } else { Err(AddressRefused { name: name.to_owned(), address }) }
+    if is_public(address) {
+        Ok(())
+    } else {
+        Err(AddressRefused {
+            name: name.to_owned(),
+            address,
+        })
+    }
 }
 
 /// An override that cannot be read.
@@ -81,9 +97,17 @@ impl Override {
         let read = || {
             let (name, rest) = text.split_once(':')?;
             let (port, address) = rest.split_once(':')?;
-            let address = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+            let address = address
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse()
+                .ok()?;
             let name = Host::new(name).ok()?.name().to_owned();
-            Some(Self { name, port: port.parse().ok()?, address })
+            Some(Self {
+                name,
+                port: port.parse().ok()?,
+                address,
+            })
         };
         read().ok_or_else(|| InvalidOverride(text.to_owned()))
     }

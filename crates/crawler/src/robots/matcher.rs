@@ -17,7 +17,11 @@ impl Pattern {
             None => (normal.as_slice(), false),
         };
         let pieces = body.split(|&byte| byte == b'*').map(<[u8]>::to_vec).collect();
-        Self { pieces, anchored, length: normal.len() }
+        Self {
+            pieces,
+            anchored,
+            length: normal.len(),
+        }
     }
 
     /// How specific the rule is: its octets (RFC 9309 section 2.2.2).
@@ -28,14 +32,26 @@ impl Pattern {
     /// Whether the pattern matches from the start of the target. Greedy from the left is enough: a later `*` can make
     /// up for an early match, never the other way round. Linear in the target for every piece.
     pub(super) fn matches(&self, target: &[u8]) -> bool {
-        let Some((first, others)) = self.pieces.split_first() else { return true };
-        let Some(mut rest) = target.strip_prefix(first.as_slice()) else { return false };
-        let Some((last, middle)) = others.split_last() else { return !self.anchored || rest.is_empty() };
+        let Some((first, others)) = self.pieces.split_first() else {
+            return true;
+        };
+        let Some(mut rest) = target.strip_prefix(first.as_slice()) else {
+            return false;
+        };
+        let Some((last, middle)) = others.split_last() else {
+            return !self.anchored || rest.is_empty();
+        };
         for piece in middle {
-            let Some(after) = after_first(rest, piece) else { return false };
+            let Some(after) = after_first(rest, piece) else {
+                return false;
+            };
             rest = after;
         }
-        if self.anchored { rest.ends_with(last) } else { after_first(rest, last).is_some() }
+        if self.anchored {
+            rest.ends_with(last)
+        } else {
+            after_first(rest, last).is_some()
+        }
     }
 }
 
@@ -59,7 +75,10 @@ fn normalise(text: &[u8]) -> Vec<u8> {
     let mut normal = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
-        let encoded = (byte == b'%').then(|| text.get(at + 1..at + 3)).flatten().and_then(hex_byte);
+        let encoded = (byte == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(hex_byte);
         at += if encoded.is_some() { 3 } else { 1 };
         match encoded {
             Some(value) if value.is_ascii_alphanumeric() || b"-._~".contains(&value) => normal.push(value),
@@ -73,7 +92,11 @@ fn normalise(text: &[u8]) -> Vec<u8> {
 
 fn push_encoded(text: &mut Vec<u8>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    text.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    text.extend([
+        b'%',
+        DIGITS[usize::from(byte >> 4)],
+        DIGITS[usize::from(byte & 15)],
+    ]);
 }
 
 fn hex_byte(digits: &[u8]) -> Option<u8> {

@@ -43,14 +43,23 @@ pub(super) fn parse(bytes: &[u8], product: &str) -> Robots {
     for line in bytes.split(|&byte| byte == b'\n' || byte == b'\r') {
         reader.line(line);
     }
-    let rules = if reader.named_us { reader.for_us } else { reader.for_everybody };
-    Robots { sitemaps: reader.sitemaps, ..rules }
+    let rules = if reader.named_us {
+        reader.for_us
+    } else {
+        reader.for_everybody
+    };
+    Robots {
+        sitemaps: reader.sitemaps,
+        ..rules
+    }
 }
 
 impl Reader<'_> {
     fn line(&mut self, line: &[u8]) {
         let line = line.split(|&byte| byte == b'#').next().unwrap_or_default();
-        let Some(colon) = line.iter().position(|&byte| byte == b':') else { return };
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else {
+            return;
+        };
         let (key, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
         match key.to_ascii_lowercase().as_slice() {
             b"user-agent" => self.user_agent(value),
@@ -64,7 +73,11 @@ impl Reader<'_> {
 
     fn user_agent(&mut self, value: &[u8]) {
         let audience = self.audience_of(value);
-        self.audience = if self.in_agents { self.audience.max(audience) } else { audience };
+        self.audience = if self.in_agents {
+            self.audience.max(audience)
+        } else {
+            audience
+        };
         self.named_us |= audience == Audience::Us;
         self.in_agents = true;
     }
@@ -83,17 +96,21 @@ impl Reader<'_> {
     /// An empty value matches nothing (RFC 9309 section 2.2.2), and a path begins with `/` or a wildcard.
     fn rule(&mut self, value: &[u8], allows: bool) {
         let Some(robots) = self.group() else { return };
-        if value.starts_with(b"/") || value.starts_with(b"*") {
-            if robots.rules.len() < MAX_RULES {
-                robots.rules.push(Rule { pattern: Pattern::new(value), allows });
-            }
+        let is_path = value.starts_with(b"/") || value.starts_with(b"*");
+        if is_path && robots.rules.len() < MAX_RULES {
+            robots.rules.push(Rule {
+                pattern: Pattern::new(value),
+                allows,
+            });
         }
     }
 
     /// Seconds, perhaps with a fraction; the longest wins where a crawler has several.
     fn crawl_delay(&mut self, value: &[u8]) {
         let Some(robots) = self.group() else { return };
-        let seconds = std::str::from_utf8(value).ok().and_then(|text| text.parse::<f64>().ok());
+        let seconds = std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse::<f64>().ok());
         let delay = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         robots.crawl_delay = robots.crawl_delay.max(delay);
     }

@@ -1,4 +1,5 @@
 //! Crawls of small sites, served by real servers on loopback, through the public interface.
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 mod addresses;
 mod courtesy;

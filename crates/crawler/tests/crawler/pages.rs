@@ -26,13 +26,21 @@ async fn every_page_is_fetched_once_and_announced() {
         /b: indexed
         /c: indexed",
     );
-    assert!(server.requests().values().all(|&count| count == 1), "{:?}", server.requests());
+    assert!(
+        server.requests().values().all(|&count| count == 1),
+        "{:?}",
+        server.requests()
+    );
     let (applied, records) = world.applied().await;
     assert!(applied.values().all(|&change| change == "upsert"));
     assert_eq!((applied.len(), records), (5, 5));
     assert_eq!(world.item("/b").await.depth, 1);
     assert_eq!(world.item("/a?x=1").await.depth, 2);
-    let page = world.archive.get(&world.item("/c").await.content.unwrap()).await.unwrap();
+    let page = world
+        .archive
+        .get(&world.item("/c").await.content.unwrap())
+        .await
+        .unwrap();
     assert!(String::from_utf8(page).unwrap().contains("This is the page /c"));
 }
 
@@ -41,12 +49,20 @@ async fn the_course_of_a_crawl_is_told() {
     let server = Site::default().links("/", "/a").links("/a", "").serve().await;
     let world = World::new(&server, |_| ()).await;
     let crawl = world.crawl().await;
-    let events: Vec<String> = world.control().await.iter().map(|event| match event {
-        Control::CrawlStarted { hosts, .. } => format!("started {}", hosts.len()),
-        Control::HostDone { items, .. } => format!("host done {items}"),
-        Control::CrawlEnded { ended: Ended::Completed, crawl: id } => format!("ended {}", *id == crawl.id),
-        other => format!("{other:?}"),
-    }).collect();
+    let events: Vec<String> = world
+        .control()
+        .await
+        .iter()
+        .map(|event| match event {
+            Control::CrawlStarted { hosts, .. } => format!("started {}", hosts.len()),
+            Control::HostDone { items, .. } => format!("host done {items}"),
+            Control::CrawlEnded {
+                ended: Ended::Completed,
+                crawl: id,
+            } => format!("ended {}", *id == crawl.id),
+            other => format!("{other:?}"),
+        })
+        .collect();
     assert_eq!(events, ["started 1", "host done 2", "ended true"]);
 }
 
@@ -57,7 +73,10 @@ async fn redirects_and_canonical_addresses_are_aliases() {
         .redirect("/old", "/older")
         .redirect("/older", "/new")
         .links("/new", "")
-        .html("/print", "<link rel=canonical href=/article><p>The same words</p>")
+        .html(
+            "/print",
+            "<link rel=canonical href=/article><p>The same words</p>",
+        )
         .html("/article", "<p>The same words</p>")
         .html("/twin-a", "<link rel=canonical href=/twin-b><p>a</p>")
         .html("/twin-b", "<link rel=canonical href=/twin-a><p>b</p>")
@@ -95,7 +114,10 @@ async fn a_start_url_may_move_to_another_host() {
         .serve()
         .await;
     let port = server.port;
-    let world = World::new(&server, |site| site.resolve.push(format!("www.site.test:{port}:127.0.0.1"))).await;
+    let world = World::new(&server, |site| {
+        site.resolve.push(format!("www.site.test:{port}:127.0.0.1"))
+    })
+    .await;
     check_completed(&world.crawl().await);
     check(
         &world.items().await,
@@ -123,21 +145,38 @@ async fn redirects_that_go_astray_are_left_to_a_person() {
     let world = World::new(&server, |_| ()).await;
     check_completed(&world.crawl().await);
     let items = world.items().await;
-    assert!(items["/self"].contains("escalated Redirect: the redirects go in a circle"), "{items:#?}");
-    assert!(items["/circle-b"].contains("escalated Redirect: the redirects go in a circle"), "{items:#?}");
+    assert!(
+        items["/self"].contains("escalated Redirect: the redirects go in a circle"),
+        "{items:#?}"
+    );
+    assert!(
+        items["/circle-b"].contains("escalated Redirect: the redirects go in a circle"),
+        "{items:#?}"
+    );
     assert_eq!(items["/hop/9"], "-> /hop/10");
-    assert!(items["/hop/10"].contains("escalated Redirect: more than 10 redirects"), "{items:#?}");
+    assert!(
+        items["/hop/10"].contains("escalated Redirect: more than 10 redirects"),
+        "{items:#?}"
+    );
     assert_eq!(items.len(), 15);
 }
 
 #[tokio::test]
 async fn owners_may_ask_not_to_index_and_not_to_follow() {
     let page = |head: &str, link: &str| {
-        Answer::html(&format!("<html><head>{head}</head><body><p>words</p><a href={link}>x</a></body></html>"))
+        Answer::html(&format!(
+            "<html><head>{head}</head><body><p>words</p><a href={link}>x</a></body></html>"
+        ))
     };
     let server = Site::default()
-        .html("/", "<a href=/noindex>1</a><a href=/nofollow>2</a><a href=/tag>3</a><a rel=nofollow href=/no1>4</a>")
-        .answer("/noindex", page("<meta name=robots content=noindex>", "/followed"))
+        .html(
+            "/",
+            "<a href=/noindex>1</a><a href=/nofollow>2</a><a href=/tag>3</a><a rel=nofollow href=/no1>4</a>",
+        )
+        .answer(
+            "/noindex",
+            page("<meta name=robots content=noindex>", "/followed"),
+        )
         .answer("/nofollow", page("<meta name=robots content=nofollow>", "/no2"))
         .answer("/tag", page("", "/no3").with("x-robots-tag", "noindex, nofollow"))
         .links("/followed", "")
@@ -182,7 +221,9 @@ async fn what_has_no_text_is_not_read() {
 async fn prefixes_depth_and_numbers_limit_a_crawl() {
     let site = || {
         Site::default().otherwise(|path| {
-            Answer::html(&format!("<a href='{path}/x'>on</a><a href='{path}/private'>no</a>").replace("//", "/"))
+            Answer::html(
+                &format!("<a href='{path}/x'>on</a><a href='{path}/private'>no</a>").replace("//", "/"),
+            )
         })
     };
     let server = site().serve().await;
@@ -194,7 +235,10 @@ async fn prefixes_depth_and_numbers_limit_a_crawl() {
     .await;
     check_completed(&world.crawl().await);
     let items = world.items().await;
-    assert!(items.contains_key("/x/x/x") && !items.contains_key("/x/x/x/x"), "{items:?}");
+    assert!(
+        items.contains_key("/x/x/x") && !items.contains_key("/x/x/x/x"),
+        "{items:?}"
+    );
     assert!(!items.contains_key("/x/private"), "{items:?}");
 
     let world = World::new(&server, |site| site.max_pages = 4).await;
@@ -206,7 +250,11 @@ async fn endless_queries_end() {
     let server = Site::default()
         .links("/", "/calendar?day=1")
         .otherwise(|path| {
-            let day: u32 = path.rsplit('=').next().and_then(|day| day.parse().ok()).unwrap_or(0);
+            let day: u32 = path
+                .rsplit('=')
+                .next()
+                .and_then(|day| day.parse().ok())
+                .unwrap_or(0);
             Answer::html(&format!("<a href='?day={}'>tomorrow</a> day {day}", day + 1))
         })
         .serve()

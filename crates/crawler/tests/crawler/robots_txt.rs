@@ -27,16 +27,28 @@ fn check_rules(file: &str, allowed: &str, disallowed: &str) {
 
 #[test]
 fn the_longest_match_decides_and_allow_wins_a_tie() {
-    check_rules("user-agent: *\ndisallow: /a\nallow: /a/b\n", "/ /a/b /a/bc", "/a /ab /a/c");
+    check_rules(
+        "user-agent: *\ndisallow: /a\nallow: /a/b\n",
+        "/ /a/b /a/bc",
+        "/a /ab /a/c",
+    );
     check_rules("user-agent: *\ndisallow: /p\nallow: /p\n", "/p", "");
-    check_rules("user-agent: *\nallow: /folder\ndisallow: /*.php\n", "/folder/x", "/x.php");
+    check_rules(
+        "user-agent: *\nallow: /folder\ndisallow: /*.php\n",
+        "/folder/x",
+        "/x.php",
+    );
     check_rules("User-Agent: *\nDisallow:\n", "/ /a", "");
     check_rules("user-agent: *\ndisallow: /\n", "/robots.txt", "/ /a");
 }
 
 #[test]
 fn wildcards_and_ends() {
-    check_rules("user-agent: *\ndisallow: /*.php$\n", "/a.php?x /a.php5", "/a.php /b/c.php");
+    check_rules(
+        "user-agent: *\ndisallow: /*.php$\n",
+        "/a.php?x /a.php5",
+        "/a.php /b/c.php",
+    );
     check_rules("user-agent: *\ndisallow: /a*b*c\n", "/abx /acb", "/abc /a1b2c3");
     check_rules("user-agent: *\ndisallow: /x$\n", "/x/ /xy", "/x");
     check_rules("user-agent: *\ndisallow: *secret\n", "/open", "/a/secret/b");
@@ -51,7 +63,11 @@ fn groups_are_merged_and_the_own_one_goes_before_all() {
     check_rules("user-agent: hauler\ndisallow: /\n", "/a", "");
     check_rules("disallow: /\n", "/a", "");
     // A sitemap belongs to no group and ends none.
-    check_rules("user-agent: haul\n\nsitemap: http://e.gov/s\n\nuser-agent: x\ndisallow: /\n", "", "/a");
+    check_rules(
+        "user-agent: haul\n\nsitemap: http://e.gov/s\n\nuser-agent: x\ndisallow: /\n",
+        "",
+        "/a",
+    );
     check_rules("\u{feff}user-agent: *\r\ndisallow: /a\r\n", "/b", "/a");
 }
 
@@ -69,7 +85,10 @@ fn delays_and_sitemaps_are_read() {
     let robots = Robots::parse(file.as_bytes(), "Haul");
     assert_eq!(robots.crawl_delay(), Some(Duration::from_millis(1_500)));
     assert_eq!(robots.sitemaps(), ["http://e.gov/1.xml", "/2.xml"]);
-    assert_eq!(Robots::parse(b"user-agent: *\ncrawl-delay: -1\n", "Haul").crawl_delay(), None);
+    assert_eq!(
+        Robots::parse(b"user-agent: *\ncrawl-delay: -1\n", "Haul").crawl_delay(),
+        None
+    );
 }
 
 #[test]
@@ -107,7 +126,10 @@ proptest! {
 #[tokio::test]
 async fn disallowed_pages_are_not_fetched() {
     let server = Site::default()
-        .answer("/robots.txt", Answer::of("text/plain", b"user-agent: *\ndisallow: /secret\n"))
+        .answer(
+            "/robots.txt",
+            Answer::of("text/plain", b"user-agent: *\ndisallow: /secret\n"),
+        )
         .links("/", "/a /secret/b")
         .links("/a", "")
         .serve()
@@ -130,12 +152,19 @@ async fn disallowed_pages_are_not_fetched() {
 
 #[tokio::test]
 async fn a_site_whose_robots_txt_fails_is_not_fetched() {
-    let server = Site::default().answer("/robots.txt", Answer::status(500)).links("/", "").serve().await;
+    let server = Site::default()
+        .answer("/robots.txt", Answer::status(500))
+        .links("/", "")
+        .serve()
+        .await;
     let world = World::new(&server, |_| ()).await;
     let crawl = world.crawl().await;
     assert_eq!(crawl.status, CrawlStatus::Failed);
     let reason = crawl.reason.unwrap();
-    assert!(reason.contains("no start URL could be fetched") && reason.contains("robots.txt"), "{reason}");
+    assert!(
+        reason.contains("no start URL could be fetched") && reason.contains("robots.txt"),
+        "{reason}"
+    );
     assert!(reason.contains("HTTP 500"), "{reason}");
     assert_eq!(server.asked_for("/"), 0);
 }
@@ -147,7 +176,10 @@ async fn a_robots_txt_that_comes_back_is_obeyed() {
             0 => Answer::status(503),
             _ => Answer::status(301).with("location", "/moved.txt"),
         })
-        .answer("/moved.txt", Answer::of("text/plain", b"user-agent: haul\ndisallow: /a\n"))
+        .answer(
+            "/moved.txt",
+            Answer::of("text/plain", b"user-agent: haul\ndisallow: /a\n"),
+        )
         .links("/", "/a")
         .serve()
         .await;

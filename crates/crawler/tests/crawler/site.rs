@@ -29,11 +29,18 @@ impl Answer {
     }
 
     pub(crate) fn of(content_type: &str, body: &[u8]) -> Self {
-        Self { status: 200, headers: vec![("content-type", content_type.into())], body: body.to_vec() }
+        Self {
+            status: 200,
+            headers: vec![("content-type", content_type.into())],
+            body: body.to_vec(),
+        }
     }
 
     pub(crate) fn status(status: u16) -> Self {
-        Self { status, ..Self::default() }
+        Self {
+            status,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -53,12 +60,16 @@ pub(crate) struct Site {
 impl Site {
     /// A page of links: `"/a /b"` links to both.
     pub(crate) fn links(self, path: &str, links: &str) -> Self {
-        let anchors: String = links.split_whitespace().map(|link| format!("<a href='{link}'>to {link}</a> ")).collect();
+        let anchors: String = links
+            .split_whitespace()
+            .map(|link| format!("<a href='{link}'>to {link}</a> "))
+            .collect();
         self.html(path, &format!("<p>This is the page {path}.</p>{anchors}"))
     }
 
     pub(crate) fn html(self, path: &str, body: &str) -> Self {
-        let html = format!("<!doctype html><html><head><title>{path}</title></head><body>{body}</body></html>");
+        let html =
+            format!("<!doctype html><html><head><title>{path}</title></head><body>{body}</body></html>");
         self.answer(path, Answer::html(&html))
     }
 
@@ -70,7 +81,11 @@ impl Site {
         self.on(path, move |_| answer.clone())
     }
 
-    pub(crate) fn on(mut self, path: &str, page: impl Fn(&Asked<'_>) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn on(
+        mut self,
+        path: &str,
+        page: impl Fn(&Asked<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         self.pages.insert(path.to_owned(), Box::new(page));
         self
     }
@@ -84,7 +99,10 @@ impl Site {
     pub(crate) async fn serve(self) -> Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let served = Arc::new(Served { site: self, requests: Mutex::default() });
+        let served = Arc::new(Served {
+            site: self,
+            requests: Mutex::default(),
+        });
         let app = Router::new().fallback(reply).with_state(Arc::clone(&served));
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Server { port, served, task }
@@ -127,12 +145,20 @@ impl Server {
 
     pub(crate) fn times(&self) -> Vec<Instant> {
         let requests = self.served.requests.lock().unwrap();
-        let pages = requests.iter().filter(|(path, _)| path != "/robots.txt" && path != "/sitemap.xml");
+        let pages = requests
+            .iter()
+            .filter(|(path, _)| path != "/robots.txt" && path != "/sitemap.xml");
         pages.map(|(_, at)| *at).collect()
     }
 
     pub(crate) fn asked_for(&self, path: &str) -> usize {
-        self.served.requests.lock().unwrap().iter().filter(|(asked, _)| asked == path).count()
+        self.served
+            .requests
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(asked, _)| asked == path)
+            .count()
     }
 
     pub(crate) fn forget_requests(&self) {
@@ -148,7 +174,10 @@ async fn reply(State(served): State<Arc<Served>>, request: Request) -> Response<
         requests.push((path.clone(), Instant::now()));
         before
     };
-    let asked = Asked { before, headers: request.headers() };
+    let asked = Asked {
+        before,
+        headers: request.headers(),
+    };
     let answer = match (served.site.pages.get(&path), served.site.otherwise) {
         (Some(page), _) => page(&asked),
         (None, Some(otherwise)) if path != "/robots.txt" && path != "/sitemap.xml" => otherwise(&path),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use archive::Archive;
 use crawldb::{
-    Crawl, CrawlStatus, Crawldb, DeletionCapability, Disposition, Item, ItemState, RetryPolicy, Revision, Scan,
-    SiteSettings, Source,
+    Crawl, CrawlStatus, Crawldb, DeletionCapability, Disposition, Item, ItemState, RetryPolicy, Revision,
+    Scan, SiteSettings, Source,
 };
 use crawler::{Crawler, CrawlerDeps, CrawlerOptions};
 use model::{CrawlId, PageUrl, SourceId, Timestamp};
@@ -56,7 +56,12 @@ impl World {
             revision: Revision::NEW,
             configuration: 1,
             site,
-            retry: RetryPolicy { max_retries: 2, initial_ms: 10, max_ms: 50, multiplier: 2.0 },
+            retry: RetryPolicy {
+                max_retries: 2,
+                initial_ms: 10,
+                max_ms: 50,
+                multiplier: 2.0,
+            },
             deletion: DeletionCapability::Enumerate,
             last_crawl_start: None,
             active_crawl: None,
@@ -109,12 +114,19 @@ impl World {
 
     /// Every item by path (and host, where it is another one) with what became of it.
     pub(crate) async fn items(&self) -> BTreeMap<String, String> {
-        self.all_items().await.iter().map(|item| (place(&item.url), fate(item))).collect()
+        self.all_items()
+            .await
+            .iter()
+            .map(|item| (place(&item.url), fate(item)))
+            .collect()
     }
 
     pub(crate) async fn item(&self, path: &str) -> Item {
         let items = self.all_items().await;
-        items.into_iter().find(|item| place(&item.url) == path).unwrap_or_else(|| panic!("no item {path}"))
+        items
+            .into_iter()
+            .find(|item| place(&item.url) == path)
+            .unwrap_or_else(|| panic!("no item {path}"))
     }
 
     /// What the log says of each item: the newest record of each, and how many there were.
@@ -138,7 +150,10 @@ impl World {
     async fn read<T: serde::de::DeserializeOwned>(&self, topic: &str) -> Vec<T> {
         let mut values = Vec::new();
         for (number, marks) in (0..).zip(self.log.watermarks(topic).await.unwrap()) {
-            let partition = Partition { topic: topic.to_owned(), number };
+            let partition = Partition {
+                topic: topic.to_owned(),
+                number,
+            };
             let mut from = marks.low;
             while from < marks.high {
                 let records = self.log.read(&partition, from, 1_000).await.unwrap();
@@ -154,7 +169,11 @@ impl World {
 fn place(url: &PageUrl) -> String {
     let host = url.host();
     let path = &url.as_url()[url::Position::BeforePath..];
-    if host.name() == "site.test" { path.to_owned() } else { format!("//{host}{path}") }
+    if host.name() == "site.test" {
+        path.to_owned()
+    } else {
+        format!("//{host}{path}")
+    }
 }
 
 fn fate(item: &Item) -> String {
@@ -162,12 +181,18 @@ fn fate(item: &Item) -> String {
         (ItemState::Success | ItemState::Unchanged, Some(disposition)) => {
             let disposition = match disposition {
                 Disposition::Indexed => "indexed".to_owned(),
-                Disposition::Alias(target) => format!("-> {}", place(&PageUrl::parse(target.as_str()).unwrap())),
+                Disposition::Alias(target) => {
+                    format!("-> {}", place(&PageUrl::parse(target.as_str()).unwrap()))
+                }
                 Disposition::Noindex => "noindex".to_owned(),
                 Disposition::Disallowed => "disallowed".to_owned(),
                 Disposition::Unsupported(media_type) => format!("unsupported {media_type}"),
             };
-            if item.state == ItemState::Unchanged { format!("unchanged {disposition}") } else { disposition }
+            if item.state == ItemState::Unchanged {
+                format!("unchanged {disposition}")
+            } else {
+                disposition
+            }
         }
         (ItemState::Escalated, _) => {
             let error = item.last_error.as_ref().unwrap();
@@ -180,13 +205,23 @@ fn fate(item: &Item) -> String {
 /// Compares with lines like `/a: indexed`.
 #[track_caller]
 pub(crate) fn check(items: &BTreeMap<String, String>, expected: &str) {
-    let lines: Vec<String> = items.iter().map(|(path, fate)| format!("{path}: {fate}")).collect();
-    let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<String> = items
+        .iter()
+        .map(|(path, fate)| format!("{path}: {fate}"))
+        .collect();
+    let expected: Vec<&str> = expected
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     assert_eq!(lines, expected);
 }
 
 #[track_caller]
 pub(crate) fn check_completed(crawl: &Crawl) {
-    assert_eq!((crawl.status, crawl.reason.as_deref()), (CrawlStatus::Completed, None));
+    assert_eq!(
+        (crawl.status, crawl.reason.as_deref()),
+        (CrawlStatus::Completed, None)
+    );
     assert_eq!(crawl.totals.open, 0);
 }

@@ -106,6 +106,15 @@ fn content_tells_what_the_header_does_not() {
     check_kind(None, "a", b"  \n<!DOCTYPE HTML>", &Kind::Html);
     check_kind(None, "a", b"<?xml version='1.0'?><html>", &Kind::Html);
     check_kind(Some("application/octet-stream"), "a", b"%PDF-1.7", &Kind::Pdf);
+    let download = Some("application/octet-stream");
+    check_kind(
+        download,
+        "a.py",
+        b"import this",
+        &other("application/octet-stream"),
+    );
+    check_kind(download, "a.txt", b"text", &Kind::Text);
+    check_kind(download, "a.md", b"text", &Kind::Markdown);
     check_kind(Some("text/plain"), "a.pdf", b"\n%PDF-1.7", &Kind::Pdf);
     check_kind(Some("text/plain"), "README.md", b"# A", &Kind::Markdown);
     check_kind(

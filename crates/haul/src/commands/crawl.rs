@@ -27,7 +27,9 @@ pub(crate) async fn run(config: &Config, output: Output, crawl: &cli::Crawl) -> 
     let service = Service::start(config, &folder).await?;
     let source = choose_source(&service, crawl).await?;
     let Some(done) = crawl_and_pack(&service, &source, &stop).await? else {
-        output::say(&format!("stopped; the same command goes on where it was: haul crawl {source}"));
+        output::say(&format!(
+            "stopped; the same command goes on where it was: haul crawl {source}"
+        ));
         return Ok(Exit::Interrupted);
     };
     service.stop().await?;
@@ -43,25 +45,42 @@ pub(crate) async fn into_file(
     site: &Site,
     to: &Path,
 ) -> Result<Exit> {
-    let beside = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = to
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let private = tempfile::Builder::new().prefix(".haul-").tempdir_in(beside);
     let private = private.with_context(|| format!("{} cannot be written", beside.display()))?;
-    let config = Config { data: private.path().to_owned(), archive: String::new(), ..config.clone() };
+    let config = Config {
+        data: private.path().to_owned(),
+        archive: String::new(),
+        ..config.clone()
+    };
     let folder = DataFolder::create(&config.data)?;
     let stop = shutdown::listen()?;
     let service = Service::start(&config, &folder).await?;
     let id = SourceId::from_words(start.host().as_str())?;
     let source = site::new_source(id, vec![start.clone()], site, now())?;
     let id = service.stores.crawldb.add_source(source).await?.id;
-    let Some(done) = crawl_and_pack(&service, &id, &stop).await? else { return Ok(Exit::Interrupted) };
+    let Some(done) = crawl_and_pack(&service, &id, &stop).await? else {
+        return Ok(Exit::Interrupted);
+    };
     service.stop().await?;
     let Some(manifest) = done.packs.iter().max_by_key(|manifest| manifest.current.pages) else {
         report(&config, output, &done)?;
         return Ok(Exit::Failed);
     };
-    service.stores.archive.fetch_pack(&manifest.host, &manifest.current.checksum, to).await?;
+    service
+        .stores
+        .archive
+        .fetch_pack(&manifest.host, &manifest.current.checksum, to)
+        .await?;
     if done.packs.len() > 1 {
-        output::say(&format!("the site has {} hosts; {} is in the file", done.packs.len(), manifest.host));
+        output::say(&format!(
+            "the site has {} hosts; {} is in the file",
+            done.packs.len(),
+            manifest.host
+        ));
     }
     output::say(&format!(
         "{}: {} pages, {}\nsearch it with: haul search --pack {} WORDS",
@@ -107,10 +126,17 @@ pub(crate) async fn crawl_and_pack(
         failed = packing_failed(service) => bail!("the pages are fetched and kept, but not packed: {failed}"),
     }
     bar.end();
-    let crawl = service.stores.crawldb.crawl(&id).await?.context("the crawl's record is gone")?;
+    let crawl = service
+        .stores
+        .crawldb
+        .crawl(&id)
+        .await?
+        .context("the crawl's record is gone")?;
     let mut packs = Vec::new();
     for scope in service.stores.crawldb.scopes(&id).await? {
-        let Ok(host) = Host::new(&scope.scope) else { continue };
+        let Ok(host) = Host::new(&scope.scope) else {
+            continue;
+        };
         packs.extend(service.stores.archive.manifest(&host).await?);
     }
     Ok(Some(Done { crawl, packs }))
@@ -121,10 +147,14 @@ async fn packing_failed(service: &Service) -> String {
     let mut failing_since = None;
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let failed = service.packer.status().into_iter().find_map(|host| match host.stage {
-            packer::Stage::Failed(reason) => Some(format!("{}: {reason}", host.host)),
-            _ => None,
-        });
+        let failed = service
+            .packer
+            .status()
+            .into_iter()
+            .find_map(|host| match host.stage {
+                packer::Stage::Failed(reason) => Some(format!("{}: {reason}", host.host)),
+                _ => None,
+            });
         let Some(reason) = failed else {
             failing_since = None;
             continue;
@@ -151,7 +181,10 @@ async fn resume_or_start(service: &Service, source: &SourceId) -> Result<CrawlId
 
 /// Shows the progress until the crawl is over (true) or was asked to stop (false).
 async fn follow(service: &Service, id: &CrawlId, bar: &CrawlBar, stop: &CancellationToken) -> Result<bool> {
-    let mut progress = service.crawler.progress(id).context("the crawl ended before it could be followed")?;
+    let mut progress = service
+        .crawler
+        .progress(id)
+        .context("the crawl ended before it could be followed")?;
     loop {
         let now: Progress = progress.borrow_and_update().clone();
         bar.show(&now);
@@ -174,7 +207,11 @@ async fn choose_source(service: &Service, crawl: &cli::Crawl) -> Result<SourceId
     {
         return change(service, source, Vec::new(), &crawl.site).await;
     }
-    let start: Vec<PageUrl> = crawl.targets.iter().map(|text| site::address(text)).collect::<Result<_>>()?;
+    let start: Vec<PageUrl> = crawl
+        .targets
+        .iter()
+        .map(|text| site::address(text))
+        .collect::<Result<_>>()?;
     let first = start.first().context("an address to begin at is needed")?;
     let id = match &crawl.source {
         Some(name) => SourceId::new(name.as_str())?,
@@ -183,7 +220,10 @@ async fn choose_source(service: &Service, crawl: &cli::Crawl) -> Result<SourceId
     if let Some(source) = crawldb.source(&id).await? {
         return change(service, source, start, &crawl.site).await;
     }
-    Ok(crawldb.add_source(site::new_source(id, start, &crawl.site, now())?).await?.id)
+    Ok(crawldb
+        .add_source(site::new_source(id, start, &crawl.site, now())?)
+        .await?
+        .id)
 }
 
 async fn change(service: &Service, source: Source, start: Vec<PageUrl>, site: &Site) -> Result<SourceId> {
@@ -234,7 +274,9 @@ pub(crate) fn report(config: &Config, output: Output, done: &Done) -> Result<()>
     }
     if totals.escalated > 0 {
         let source = crawl.id.source();
-        output::say(&format!("what failed: haul item list {source} --state escalated{data}"));
+        output::say(&format!(
+            "what failed: haul item list {source} --state escalated{data}"
+        ));
     }
     if !done.packs.is_empty() {
         output::say(&format!("search it with: haul search{data} WORDS"));
@@ -243,7 +285,11 @@ pub(crate) fn report(config: &Config, output: Output, done: &Done) -> Result<()>
 }
 
 fn exit_of(crawl: &Crawl) -> Exit {
-    if crawl.status == CrawlStatus::Completed { Exit::Done } else { Exit::Failed }
+    if crawl.status == CrawlStatus::Completed {
+        Exit::Done
+    } else {
+        Exit::Failed
+    }
 }
 
 pub(crate) fn now() -> Timestamp {

@@ -17,15 +17,25 @@ use crate::site;
 /// Crawls, packs, searches and serves the site that is part of this program. Needs no network and leaves nothing.
 pub(crate) async fn run(config: &Config, output: Output, demo: &cli::Demo) -> Result<Exit> {
     let private = tempfile::Builder::new().prefix("haul-demo-").tempdir()?;
-    let config = Config { data: private.path().to_owned(), archive: String::new(), ..config.clone() };
+    let config = Config {
+        data: private.path().to_owned(),
+        archive: String::new(),
+        ..config.clone()
+    };
     let folder = DataFolder::create(&config.data)?;
     let stop = shutdown::listen()?;
     let site = demo_site::serve().await?;
-    output::say(&format!("a small county's three sites are served on {}; crawling {}", site.addr, site.start()));
+    output::say(&format!(
+        "a small county's three sites are served on {}; crawling {}",
+        site.addr,
+        site.start()
+    ));
 
     let service = Service::start(&config, &folder).await?;
     let source = add_source(&service, &site).await?;
-    let Some(done) = crawl::crawl_and_pack(&service, &source, &stop).await? else { return Ok(Exit::Interrupted) };
+    let Some(done) = crawl::crawl_and_pack(&service, &source, &stop).await? else {
+        return Ok(Exit::Interrupted);
+    };
     crawl::report(&config, Output { json: false }, &done)?;
     if done.packs.len() != site.hosts.len() {
         bail!("{} of {} hosts were packed", done.packs.len(), site.hosts.len());
@@ -34,9 +44,15 @@ pub(crate) async fn run(config: &Config, output: Output, demo: &cli::Demo) -> Re
     if !demo.once {
         let listener = listen(&config).await?;
         let address = listener.local_addr()?;
-        let ideas: Vec<String> = site.sample_queries.iter().map(|query| format!("\"{query}\"")).collect();
+        let ideas: Vec<String> = site
+            .sample_queries
+            .iter()
+            .map(|query| format!("\"{query}\""))
+            .collect();
         output::say(&format!("try {}", ideas.join(", ")));
-        output::say(&format!("search page, sources and crawls at http://{address}/ (Ctrl-C stops and leaves nothing)"));
+        output::say(&format!(
+            "search page, sources and crawls at http://{address}/ (Ctrl-C stops and leaves nothing)"
+        ));
         up::serve(&config, &folder, service, listener, stop).await?;
     } else {
         service.stop().await?;
@@ -49,7 +65,9 @@ pub(crate) async fn run(config: &Config, output: Output, demo: &cli::Demo) -> Re
 async fn listen(config: &Config) -> Result<TcpListener> {
     match TcpListener::bind(&config.listen).await {
         Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind("127.0.0.1:0").await.context("no port of 127.0.0.1 is free"),
+        Err(_) => TcpListener::bind("127.0.0.1:0")
+            .await
+            .context("no port of 127.0.0.1 is free"),
     }
 }
 
@@ -59,7 +77,11 @@ async fn add_source(service: &Service, site: &DemoSite) -> Result<SourceId> {
         concurrency: None,
         max_pages: None,
         max_depth: None,
-        hosts: site.hosts.iter().map(|host| format!("{host}:{}", site.addr.port())).collect(),
+        hosts: site
+            .hosts
+            .iter()
+            .map(|host| format!("{host}:{}", site.addr.port()))
+            .collect(),
         include: Vec::new(),
         exclude: Vec::new(),
         allow_private: true,
@@ -75,7 +97,12 @@ async fn show_sample(config: &Config, folder: &DataFolder, output: Output, site:
     let library = service::open_library(config, folder)?;
     library.refresh_all().await?;
     let query = site.sample_queries.first().copied().unwrap_or("county");
-    let answer = library.search(&Request { per_page: 1, ..Request::new(query) }).await?;
+    let answer = library
+        .search(&Request {
+            per_page: 1,
+            ..Request::new(query)
+        })
+        .await?;
     output::say(&format!("haul search {query}"));
     searching::show(output, query, &answer)
 }

@@ -4,11 +4,11 @@ use anyhow::{Context, Result, bail};
 use crawldb::Crawldb;
 
 use crate::assembly;
-use crate::service;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::service;
 
 /// Less free space than this is worth a word: 1 GiB.
 const LITTLE_SPACE: u64 = 1 << 30;
@@ -52,7 +52,10 @@ fn free_space(config: &Config) -> Result<String> {
     let stat = rustix::fs::statvfs(&config.data).context("the file system cannot be asked")?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if free < LITTLE_SPACE {
-        bail!("only {} are free; a crawl keeps what it fetches", crate::output::bytes(free));
+        bail!(
+            "only {} are free; a crawl keeps what it fetches",
+            crate::output::bytes(free)
+        );
     }
     Ok(format!("{} are free", crate::output::bytes(free)))
 }
@@ -62,8 +65,11 @@ async fn crawl_database(config: &Config) -> Result<String> {
     let crawldb = Crawldb::open(&folder.crawldb())?;
     let problems = crawldb.check().await?;
     if !problems.is_empty() {
-        bail!("{} is damaged; restore it from a copy, or crawl anew into another folder: {}",
-            folder.crawldb().display(), problems.join("; "));
+        bail!(
+            "{} is damaged; restore it from a copy, or crawl anew into another folder: {}",
+            folder.crawldb().display(),
+            problems.join("; ")
+        );
     }
     Ok(format!("whole, {} sources", crawldb.sources().await?.len()))
 }
@@ -72,7 +78,10 @@ async fn archive(config: &Config) -> Result<String> {
     let archive = assembly::open_archive(config)?;
     let probed = tokio::time::timeout(Duration::from_secs(30), archive.probe()).await;
     probed.context("the archive did not answer within 30 seconds")??;
-    Ok(format!("{} can be written and honours conditions", archive.place()))
+    Ok(format!(
+        "{} can be written and honours conditions",
+        archive.place()
+    ))
 }
 
 /// Fetches and verifies the current pack of every host.
@@ -81,9 +90,13 @@ async fn packs(config: &Config) -> Result<String> {
     let folder = tempfile::tempdir()?;
     let hosts = archive.hosts().await?;
     for host in &hosts {
-        let Some(manifest) = archive.manifest(host).await? else { continue };
+        let Some(manifest) = archive.manifest(host).await? else {
+            continue;
+        };
         let file = folder.path().join("pack.sqlite");
-        archive.fetch_pack(host, &manifest.current.checksum, &file).await?;
+        archive
+            .fetch_pack(host, &manifest.current.checksum, &file)
+            .await?;
         let path = file.clone();
         let verified = tokio::task::spawn_blocking(move || pack::verify(&path)).await?;
         verified.with_context(|| format!("the pack of {host}"))?;
@@ -93,8 +106,14 @@ async fn packs(config: &Config) -> Result<String> {
 }
 
 async fn pdf(config: &Config) -> Result<String> {
-    let extract = service::pdf_reader(config)?.read(include_bytes!("../../demo/doctor.pdf")).await?;
-    let text = extract.passages.first().map(|passage| passage.text.as_str()).unwrap_or_default();
+    let extract = service::pdf_reader(config)?
+        .read(include_bytes!("../../demo/doctor.pdf"))
+        .await?;
+    let text = extract
+        .passages
+        .first()
+        .map(|passage| passage.text.as_str())
+        .unwrap_or_default();
     if text.trim() != "Haul" {
         bail!("a small PDF was read as {text:?}; reinstall haul");
     }

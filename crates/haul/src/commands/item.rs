@@ -10,9 +10,17 @@ use crate::output::Output;
 
 /// Lists items; needs no lock.
 pub(crate) async fn run(config: &Config, output: Output, action: cli::Item) -> Result<Exit> {
-    let cli::Item::List { source, state, limit, after } = action;
+    let cli::Item::List {
+        source,
+        state,
+        limit,
+        after,
+    } = action;
     let source = SourceId::new(source)?;
-    let states: Vec<ItemState> = state.iter().map(|name| parse_state(name)).collect::<Result<_>>()?;
+    let states: Vec<ItemState> = state
+        .iter()
+        .map(|name| parse_state(name))
+        .collect::<Result<_>>()?;
     let after = after.map(ItemId::new).transpose()?;
     let crawldb = Crawldb::open(&DataFolder::existing(&config.data)?.crawldb())?;
     let scan = Scan {
@@ -32,7 +40,11 @@ pub(crate) async fn run(config: &Config, output: Output, action: cli::Item) -> R
             output.line(&line(item))?;
         }
     }
-    Ok(if items.is_empty() { Exit::Nothing } else { Exit::Done })
+    Ok(if items.is_empty() {
+        Exit::Nothing
+    } else {
+        Exit::Done
+    })
 }
 
 fn parse_state(name: &str) -> Result<ItemState> {
@@ -47,7 +59,14 @@ fn parse_state(name: &str) -> Result<ItemState> {
 
 fn line(item: &Item) -> String {
     let state = serde_json::to_value(item.state).ok();
-    let state = state.as_ref().and_then(|state| state.as_str()).unwrap_or_default();
-    let error = item.last_error.as_ref().map(|error| format!("  {}", error.message)).unwrap_or_default();
+    let state = state
+        .as_ref()
+        .and_then(|state| state.as_str())
+        .unwrap_or_default();
+    let error = item
+        .last_error
+        .as_ref()
+        .map(|error| format!("  {}", error.message))
+        .unwrap_or_default();
     format!("{state:<10} {}{error}", item.id)
 }

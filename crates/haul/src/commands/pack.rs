@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use extract::{ExtractError, Input, PdfReader};
 use model::{Checksum, ItemId, PageUrl, SourceId, Timestamp};
-use pack::{Page, PackError, Summary, Writer, WriterOptions};
+use pack::{PackError, Page, Summary, Writer, WriterOptions};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -32,9 +32,19 @@ pub(crate) async fn run(config: &Config, output: Output, pack: &cli::Pack) -> Re
     let from = Path::new(&pack.from);
     if !from.is_dir() {
         if from.exists() {
-            bail!("{} is a file; give the folder that it lies in, or the address of a site", pack.from);
+            bail!(
+                "{} is a file; give the folder that it lies in, or the address of a site",
+                pack.from
+            );
         }
-        return crawl::into_file(config, output, &site::address(&pack.from)?, &pack.site, &pack.output).await;
+        return crawl::into_file(
+            config,
+            output,
+            &site::address(&pack.from)?,
+            &pack.site,
+            &pack.output,
+        )
+        .await;
     }
     let base = PageUrl::parse(pack.base.as_deref().unwrap_or("http://localhost/"))?;
     let files = find_files(from)?;
@@ -59,13 +69,26 @@ fn find_files(folder: &Path) -> Result<Vec<Found>> {
     let mut files = Vec::new();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
         let entry = entry.context("the folder cannot be read")?;
-        let name = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_string_lossy().replace('\\', "/");
-        let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+        let name = entry
+            .path()
+            .strip_prefix(folder)
+            .unwrap_or(entry.path())
+            .to_string_lossy()
+            .replace('\\', "/");
+        let ending = name
+            .rsplit_once('.')
+            .map(|(_, ending)| ending.to_ascii_lowercase());
         let has_text = ending.is_some_and(|ending| {
-            matches!(ending.as_str(), "html" | "htm" | "xhtml" | "txt" | "md" | "markdown" | "pdf")
+            matches!(
+                ending.as_str(),
+                "html" | "htm" | "xhtml" | "txt" | "md" | "markdown" | "pdf"
+            )
         });
         if entry.file_type().is_file() && has_text {
-            files.push(Found { path: entry.into_path(), name });
+            files.push(Found {
+                path: entry.into_path(),
+                name,
+            });
         }
     }
     Ok(files)
@@ -157,10 +180,17 @@ impl Reader {
         }
         let bytes = std::fs::read(&file.path)?;
         let url = self.base.join(&encode(served_as(&file.name)))?;
-        let extracted = match extract::extract(&Input { url: &url, content_type: None, bytes: &bytes }) {
+        let extracted = match extract::extract(&Input {
+            url: &url,
+            content_type: None,
+            bytes: &bytes,
+        }) {
             Err(ExtractError::Pdf) => {
                 let extract = runtime.block_on(self.pdf.read(&bytes))?;
-                extract::Extracted { extract, ..extract::Extracted::default() }
+                extract::Extracted {
+                    extract,
+                    ..extract::Extracted::default()
+                }
             }
             extracted => extracted?,
         };
@@ -170,7 +200,14 @@ impl Reader {
         let item = ItemId::new(url.as_str())?;
         let checksum = Checksum::of(&bytes);
         let source = self.source.clone();
-        Ok(Some(Page { url, source, item, checksum, fetched_at: self.now, extract: extracted.extract }))
+        Ok(Some(Page {
+            url,
+            source,
+            item,
+            checksum,
+            fetched_at: self.now,
+            extract: extracted.extract,
+        }))
     }
 }
 
@@ -184,7 +221,10 @@ fn served_as(name: &str) -> &str {
 
 /// A file name may hold what means something in a URL.
 fn encode(name: &str) -> String {
-    name.replace('%', "%25").replace('?', "%3F").replace('#', "%23").replace(':', "%3A")
+    name.replace('%', "%25")
+        .replace('?', "%3F")
+        .replace('#', "%23")
+        .replace(':', "%3A")
 }
 
 fn tell(output: Output, to: &Path, summary: &Summary, left_out: u64) -> Result<()> {
@@ -200,7 +240,11 @@ fn tell(output: Output, to: &Path, summary: &Summary, left_out: u64) -> Result<(
         summary.pages,
         summary.passages,
         output::bytes(summary.file_bytes),
-        if left_out > 0 { format!(", {left_out} files left out") } else { String::new() },
+        if left_out > 0 {
+            format!(", {left_out} files left out")
+        } else {
+            String::new()
+        },
     ));
     Ok(())
 }
@@ -216,7 +260,10 @@ mod tests {
         assert_eq!(address("index.html"), "https://e.gov/docs/");
         assert_eq!(address("a/index.html"), "https://e.gov/docs/a/");
         assert_eq!(address("a/myindex.html"), "https://e.gov/docs/a/myindex.html");
-        assert_eq!(address("what? 100%#1.txt"), "https://e.gov/docs/what%3F%20100%25%231.txt");
+        assert_eq!(
+            address("what? 100%#1.txt"),
+            "https://e.gov/docs/what%3F%20100%25%231.txt"
+        );
         assert_eq!(address("c:/d.html"), "https://e.gov/docs/c%3A/d.html");
     }
 }

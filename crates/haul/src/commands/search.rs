@@ -16,7 +16,13 @@ use crate::service;
 pub(crate) async fn run(config: &Config, output: Output, search: cli::Search) -> Result<Exit> {
     let query = search.words.join(" ");
     let request = Request {
-        hosts: search.host.as_deref().map(Host::new).transpose()?.into_iter().collect(),
+        hosts: search
+            .host
+            .as_deref()
+            .map(Host::new)
+            .transpose()?
+            .into_iter()
+            .collect(),
         page: search.page,
         per_page: search.per_page,
         ..Request::new(query.as_str())
@@ -26,7 +32,11 @@ pub(crate) async fn run(config: &Config, output: Output, search: cli::Search) ->
         None => in_folder(config, &request).await?,
     };
     show(output, &query, &answer)?;
-    Ok(if answer.total == 0 { Exit::Nothing } else { Exit::Done })
+    Ok(if answer.total == 0 {
+        Exit::Nothing
+    } else {
+        Exit::Done
+    })
 }
 
 async fn in_folder(config: &Config, request: &Request) -> Result<Answer> {
@@ -36,7 +46,10 @@ async fn in_folder(config: &Config, request: &Request) -> Result<Answer> {
         output::say(&format!("warning: {error}"));
     }
     if library.hosts().is_empty() {
-        bail!("nothing is packed in {} yet; crawl something first", config.data.display());
+        bail!(
+            "nothing is packed in {} yet; crawl something first",
+            config.data.display()
+        );
     }
     Ok(library.search(request).await?.as_ref().clone())
 }
@@ -55,7 +68,9 @@ pub(crate) fn show(output: Output, query: &str, answer: &Answer) -> Result<()> {
         return output.json(answer);
     }
     if answer.total == 0 {
-        output::say(&format!("nothing matches {query}; try fewer or other words, or a prefix* "));
+        output::say(&format!(
+            "nothing matches {query}; try fewer or other words, or a prefix* "
+        ));
         return Ok(());
     }
     let emphasis = Emphasis::for_stdout();
@@ -73,7 +88,12 @@ fn describe(hit: &Hit, emphasis: Emphasis) -> String {
     } else {
         format!(" › {}", hit.heading.text)
     };
-    format!("{}{section}\n  {}\n  {}\n", emphasis.of(&hit.title), hit.section_url, emphasis.of(&hit.snippet))
+    format!(
+        "{}{section}\n  {}\n  {}\n",
+        emphasis.of(&hit.title),
+        hit.section_url,
+        emphasis.of(&hit.snippet)
+    )
 }
 
 /// How found words are shown: bold on a terminal, plain elsewhere.
@@ -86,7 +106,10 @@ struct Emphasis {
 impl Emphasis {
     fn for_stdout() -> Self {
         if std::io::stdout().is_terminal() {
-            Self { on: "\x1b[1m", off: "\x1b[0m" }
+            Self {
+                on: "\x1b[1m",
+                off: "\x1b[0m",
+            }
         } else {
             Self { on: "", off: "" }
         }

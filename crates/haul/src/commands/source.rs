@@ -23,11 +23,17 @@ pub(crate) async fn run(config: &Config, output: Output, action: Source) -> Resu
 
 async fn add(config: &Config, name: &str, start: &[String], site: &Site) -> Result<Exit> {
     let id = SourceId::new(name)?;
-    let start: Vec<PageUrl> = start.iter().map(|text| site::address(text)).collect::<Result<_>>()?;
+    let start: Vec<PageUrl> = start
+        .iter()
+        .map(|text| site::address(text))
+        .collect::<Result<_>>()?;
     let source = site::new_source(id, start, site, Timestamp::from(SystemTime::now()))?;
     let folder = DataFolder::create(&config.data)?;
     let source = Crawldb::open(&folder.crawldb())?.add_source(source).await?;
-    output::say(&format!("source {0} added; crawl it with: haul crawl {0}", source.id));
+    output::say(&format!(
+        "source {0} added; crawl it with: haul crawl {0}",
+        source.id
+    ));
     Ok(Exit::Done)
 }
 
@@ -42,11 +48,20 @@ async fn list(config: &Config, output: Output) -> Result<Exit> {
             output.json(source)?;
             continue;
         }
-        let start = source.site.start.first().map(ToString::to_string).unwrap_or_default();
+        let start = source
+            .site
+            .start
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let state = source.active_crawl.as_ref().map_or("", |_| "crawling");
         output.line(&format!("{:<32} {start} {state}", source.id.as_str()))?;
     }
-    Ok(if sources.is_empty() { Exit::Nothing } else { Exit::Done })
+    Ok(if sources.is_empty() {
+        Exit::Nothing
+    } else {
+        Exit::Done
+    })
 }
 
 async fn show(config: &Config, output: Output, id: &SourceId) -> Result<Exit> {
@@ -81,7 +96,9 @@ async fn show(config: &Config, output: Output, id: &SourceId) -> Result<Exit> {
 
 async fn remove(config: &Config, id: &SourceId) -> Result<Exit> {
     match open(config)?.delete_source(id).await {
-        Ok(()) => output::say(&format!("source {id} removed; its packs stay until their hosts are packed again")),
+        Ok(()) => output::say(&format!(
+            "source {id} removed; its packs stay until their hosts are packed again"
+        )),
         Err(CrawldbError::NoSource(_)) => {
             output::say(&format!("there is no source {id}; `haul source list` lists them"));
             return Ok(Exit::Nothing);

@@ -21,7 +21,9 @@ pub(crate) async fn run(config: &Config, output: Output) -> Result<Exit> {
     for id in &resumed {
         output::say(&format!("going on with crawl {id}"));
     }
-    output::say(&format!("search, sources and crawls at http://{address}/ (Ctrl-C stops)"));
+    output::say(&format!(
+        "search, sources and crawls at http://{address}/ (Ctrl-C stops)"
+    ));
     if output.json {
         output.json(&serde_json::json!({ "listening": format!("http://{address}/") }))?;
     }
@@ -31,7 +33,12 @@ pub(crate) async fn run(config: &Config, output: Output) -> Result<Exit> {
 
 pub(crate) async fn listen(config: &Config) -> Result<TcpListener> {
     let bound = TcpListener::bind(&config.listen).await;
-    bound.with_context(|| format!("{} cannot be listened on; choose another address with --listen", config.listen))
+    bound.with_context(|| {
+        format!(
+            "{} cannot be listened on; choose another address with --listen",
+            config.listen
+        )
+    })
 }
 
 /// Serves pages and API over `service` until `stop`, then stops the service in order.
@@ -45,7 +52,12 @@ pub(crate) async fn serve(
     let library = service::open_library(config, folder)?;
     let (follower, log, token) = (library.clone(), service.stores.log.clone(), stop.clone());
     let following = tokio::spawn(async move { follower.run(&log, "local", token).await });
-    let Service { stores, crawler, packer, registry } = service;
+    let Service {
+        stores,
+        crawler,
+        packer,
+        registry,
+    } = service;
     let deps = web::Deps {
         crawldb: stores.crawldb.clone(),
         crawler: crawler.clone(),

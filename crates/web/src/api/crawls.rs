@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use crawldb::Crawl;
+use crawler::Progress;
 use model::{CrawlId, SourceId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -37,8 +38,10 @@ pub(crate) struct Crawls {
 pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Json<Crawls>, Problem> {
     let source: Option<SourceId> = params.parsed("source")?;
     let limit = params.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?;
-    let crawls = app.crawldb.crawls(source.as_ref(), limit).await?;
-    Ok(Json(Crawls { crawls: crawls.iter().map(CrawlBody::from).collect() }))
+    let crawls = newest(&app, source.as_ref(), limit).await?;
+    Ok(Json(Crawls {
+        crawls: crawls.iter().map(CrawlBody::from).collect(),
+    }))
 }
 
 /// One crawl, with its totals of this moment.
@@ -78,21 +81,61 @@ pub(crate) async fn cancel(
 /// Cancels the crawl if it runs.
 pub(crate) async fn end(app: &App, id: &CrawlId) -> Result<(), Problem> {
     if existing(app, id).await?.status.is_over() {
-        return Err(Problem::new(StatusCode::CONFLICT, format!("crawl {id} is over already")));
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            format!("crawl {id} is over already"),
+        ));
     }
     if app.crawler.cancel(id) {
         return Ok(());
     }
-    let detail = format!("crawl {id} is not run by this server, or is ending already; cancel it where it runs");
+    let detail =
+        format!("crawl {id} is not run by this server, or is ending already; cancel it where it runs");
     Err(Problem::new(StatusCode::CONFLICT, detail))
 }
 
-/// The crawl with its totals of this moment, or the problem that there is none.
+/// The crawl as it is now, or the problem that there is none.
 pub(crate) async fn existing(app: &App, id: &CrawlId) -> Result<Crawl, Problem> {
     let crawl = app.crawldb.crawl(id).await?;
-    let mut crawl = crawl.ok_or_else(|| Problem::not_found(format!("crawl {id} does not exist; /crawls shows all")))?;
-    if !crawl.status.is_over() {
-        crawl.totals = app.crawldb.totals(id).await?;
+    let missing = || Problem::not_found(format!("crawl {id} does not exist; /crawls shows all"));
+    at_present(app, crawl.ok_or_else(missing)?).await
+}
+
+/// The newest crawls as they are now, newest first.
+pub(crate) async fn newest(
+    app: &App,
+    source: Option<&SourceId>,
+    limit: usize,
+) -> Result<Vec<Crawl>, Problem> {
+    let mut crawls = Vec::new();
+    for crawl in app.crawldb.crawls(source, limit).await? {
+        crawls.push(at_present(app, crawl).await?);
     }
-    Ok(crawl)
+    Ok(crawls)
+}
+
+/// The record of a crawl gets its figures when it ends; before, the crawler has them, or they are counted.
+async fn at_present(app: &App, crawl: Crawl) -> Result<Crawl, Problem> {
+    if crawl.status.is_over() {
+        return Ok(crawl);
+    }
+    if let Some(progress) = app.crawler.progress(&crawl.id) {
+        let Progress {
+            totals,
+            fetches,
+            fetched_bytes,
+            ..
+        } = *progress.borrow();
+        let (fetches, fetched_bytes) = (fetches.max(crawl.fetches), fetched_bytes.max(crawl.fetched_bytes));
+        return Ok(Crawl {
+            totals,
+            fetches,
+            fetched_bytes,
+            ..crawl
+        });
+    }
+    Ok(Crawl {
+        totals: app.crawldb.totals(&crawl.id).await?,
+        ..crawl
+    })
 }

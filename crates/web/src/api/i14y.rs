@@ -88,7 +88,8 @@ pub(crate) async fn search(
     let asked = Asked::read(&params)?;
     let form = format!("i14y {} {}", asked.offset, asked.highlighting);
     let tag = tag(&app, &form, &asked.request(1));
-    tag.answer(&headers, async { Ok(Json(asked.results(&app).await?)) }).await
+    tag.answer(&headers, async { Ok(Json(asked.results(&app).await?)) })
+        .await
 }
 
 struct Asked {
@@ -103,10 +104,14 @@ impl Asked {
     fn read(params: &Params) -> Result<Self, Problem> {
         let query = params.text("query");
         if query.is_empty() {
-            return Err(Problem::bad_request("the parameter \"query\" is missing: give the words to look for"));
+            return Err(Problem::bad_request(
+                "the parameter \"query\" is missing: give the words to look for",
+            ));
         }
         if !matches!(params.text("sort_by"), "" | "relevance") {
-            return Err(Problem::bad_request("results are sorted by relevance only; leave \"sort_by\" out"));
+            return Err(Problem::bad_request(
+                "results are sorted by relevance only; leave \"sort_by\" out",
+            ));
         }
         Ok(Self {
             query: query.to_owned(),
@@ -136,12 +141,22 @@ impl Asked {
         if into > 0 {
             hits.extend_from_slice(&ask(app, &self.request(page + 1)).await?.results);
         }
-        let results: Vec<_> = hits.into_iter().skip(into).take(self.limit).map(|hit| self.result(hit)).collect();
+        let results: Vec<_> = hits
+            .into_iter()
+            .skip(into)
+            .take(self.limit)
+            .map(|hit| self.result(hit))
+            .collect();
         let next = self.offset + results.len();
         let more = (next as u64) < answer.total && next <= MAX_OFFSET && !results.is_empty();
         Ok(Results {
             query: self.query.clone(),
-            web: Web { total: answer.total, next_offset: more.then_some(next), spelling_correction: None, results },
+            web: Web {
+                total: answer.total,
+                next_offset: more.then_some(next),
+                spelling_correction: None,
+                results,
+            },
             text_best_bets: [],
             graphic_best_bets: [],
             health_topics: [],
@@ -179,7 +194,9 @@ impl Asked {
 
 /// `example.gov/forms` as filters of a query.
 fn filter(sitelimit: &str) -> String {
-    let place = sitelimit.trim_start_matches("https://").trim_start_matches("http://");
+    let place = sitelimit
+        .trim_start_matches("https://")
+        .trim_start_matches("http://");
     let (host, path) = place.split_once('/').unwrap_or((place, ""));
     match (host, path) {
         ("", _) => String::new(),

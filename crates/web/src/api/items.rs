@@ -47,7 +47,10 @@ pub(crate) async fn list(
 ) -> Result<Json<Items>, Problem> {
     let slice = Slice::of(&app, &source, &params).await?;
     let items = slice.items.iter().map(ItemBody::from).collect();
-    Ok(Json(Items { items, next: slice.next.map(String::from) }))
+    Ok(Json(Items {
+        items,
+        next: slice.next.map(String::from),
+    }))
 }
 
 /// One item.
@@ -73,7 +76,9 @@ pub(crate) async fn get(
 /// The item that the parameter `id` names, or the problem that there is none.
 pub(crate) async fn existing(app: &App, source: &SourceId, params: &Params) -> Result<Item, Problem> {
     let id: Option<ItemId> = params.parsed("id")?;
-    let id = id.ok_or_else(|| Problem::bad_request("the parameter \"id\" names the item; on sites, it is the URL"))?;
+    let id = id.ok_or_else(|| {
+        Problem::bad_request("the parameter \"id\" names the item; on sites, it is the URL")
+    })?;
     let item = app.crawldb.item(source, &id).await?;
     item.ok_or_else(|| Problem::not_found(format!("source {source} has no item {id}")))
 }
@@ -107,7 +112,12 @@ impl Slice {
         let more = items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(|item| item.id.clone());
-        Ok(Self { items, state, crawl, next })
+        Ok(Self {
+            items,
+            state,
+            crawl,
+            next,
+        })
     }
 }
 

@@ -63,7 +63,10 @@ struct PackBody {
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Json<Packs>, Problem> {
     let slice = Slice::of(&app, &params).await?;
-    Ok(Json(Packs { packs: slice.packs.iter().map(PackBody::from).collect(), next: slice.next.map(String::from) }))
+    Ok(Json(Packs {
+        packs: slice.packs.iter().map(PackBody::from).collect(),
+        next: slice.next.map(String::from),
+    }))
 }
 
 /// The file of a pack. Ranges are answered, so a download can be continued.
@@ -83,7 +86,11 @@ pub(crate) async fn file(
     request: Request,
 ) -> Result<Response, Problem> {
     let current = app.library.hosts().into_iter().find(|(known, _)| *known == host);
-    let missing = || Problem::not_found(format!("no pack of {host} is published here; /packs shows those that are"));
+    let missing = || {
+        Problem::not_found(format!(
+            "no pack of {host} is published here; /packs shows those that are"
+        ))
+    };
     let (host, checksum) = current.ok_or_else(missing)?;
     let tag = format!("\"{checksum}\"");
     if holds(request.headers(), &tag) {
@@ -93,7 +100,10 @@ pub(crate) async fn file(
     let answer = ServeFile::new(path).oneshot(unconditional(request, &tag)).await;
     let Ok(mut response) = answer.map(IntoResponse::into_response);
     if response.status() == StatusCode::NOT_FOUND {
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "this pack is being replaced; ask again"));
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this pack is being replaced; ask again",
+        ));
     }
     describe(response.headers_mut(), &host, &tag);
     Ok(response)
@@ -103,26 +113,50 @@ pub(crate) async fn file(
 /// pack that was replaced meanwhile becomes the whole file.
 fn unconditional(mut request: Request, tag: &str) -> Request {
     let headers = request.headers_mut();
-    let continues = headers.get(header::IF_RANGE).is_none_or(|held| held.as_bytes() == tag.as_bytes());
+    let continues = headers
+        .get(header::IF_RANGE)
+        .is_none_or(|held| held.as_bytes() == tag.as_bytes());
     if !continues {
         headers.remove(header::RANGE);
     }
-    for name in [header::IF_RANGE, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE] {
+    for name in [
+        header::IF_RANGE,
+        header::IF_MODIFIED_SINCE,
+        header::IF_UNMODIFIED_SINCE,
+    ] {
         headers.remove(name);
     }
     request
 }
 
 fn holds(headers: &HeaderMap, tag: &str) -> bool {
-    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|held| held.trim() == tag)
+    let lines = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .any(|held| held.trim() == tag)
 }
 
 fn describe(headers: &mut HeaderMap, host: &Host, tag: &str) {
-    let name: String = host.as_str().chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let name: String = host
+        .as_str()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
     let texts: [(HeaderName, String); 4] = [
         (header::CONTENT_TYPE, PACK_MEDIA_TYPE.to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.sqlite\"")),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}.sqlite\""),
+        ),
         (header::ETAG, tag.to_owned()),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
     ];
@@ -148,18 +182,26 @@ impl Slice {
         let limit = params.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?;
         let hosts = app.library.hosts();
         let total = hosts.len();
-        let mut rest = hosts.into_iter().filter(|(host, _)| after.as_ref().is_none_or(|after| host > after));
+        let mut rest = hosts
+            .into_iter()
+            .filter(|(host, _)| after.as_ref().is_none_or(|after| host > after));
         let shown: Vec<_> = rest.by_ref().take(limit).collect();
         let next = rest.next().and(shown.last()).map(|(host, _)| host.clone());
         let versions = stream::iter(shown).map(|(host, checksum)| version(app, host, checksum));
         let packs: Vec<_> = versions.buffered(READS).try_collect().await?;
-        Ok(Self { packs: packs.into_iter().flatten().collect(), next, total })
+        Ok(Self {
+            packs: packs.into_iter().flatten().collect(),
+            next,
+            total,
+        })
     }
 }
 
 /// What is published about the pack in force; nothing where the host was just withdrawn.
 async fn version(app: &App, host: Host, checksum: Checksum) -> Result<Option<(Host, PackVersion)>, Problem> {
-    let Some(manifest) = app.archive.manifest(&host).await? else { return Ok(None) };
+    let Some(manifest) = app.archive.manifest(&host).await? else {
+        return Ok(None);
+    };
     let mut versions = std::iter::once(&manifest.current).chain(&manifest.previous);
     let version = versions.find(|version| version.checksum == checksum).cloned();
     Ok(version.map(|version| (host, version)))

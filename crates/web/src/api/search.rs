@@ -115,11 +115,23 @@ pub(crate) fn request(params: &Params) -> Result<Request, Problem> {
 
 /// Names the answer to `request`: it changes with the form, the question and the packs that are searched.
 pub(crate) fn tag(app: &App, form: &str, request: &Request) -> Tag {
-    let packs: String = app.library.hosts().iter().map(|(_, checksum)| checksum.to_string()).collect();
+    let packs: String = app
+        .library
+        .hosts()
+        .iter()
+        .map(|(_, checksum)| checksum.to_string())
+        .collect();
     let hosts: Vec<&str> = request.hosts.iter().map(Host::as_str).collect();
     let hosts = hosts.join(" ");
     let window = format!("{} {}", request.page, request.per_page);
-    let parts = [form, env!("CARGO_PKG_VERSION"), &packs, &request.query, &hosts, &window];
+    let parts = [
+        form,
+        env!("CARGO_PKG_VERSION"),
+        &packs,
+        &request.query,
+        &hosts,
+        &window,
+    ];
     Tag::of(parts.map(str::as_bytes))
 }
 
@@ -162,5 +174,10 @@ impl From<&Hit> for HitBody {
 }
 
 fn pieces(text: &Highlighted) -> Vec<Piece> {
-    text.pieces().map(|(text, highlighted)| Piece { text: text.to_owned(), highlighted }).collect()
+    text.pieces()
+        .map(|(text, highlighted)| Piece {
+            text: text.to_owned(),
+            highlighted,
+        })
+        .collect()
 }

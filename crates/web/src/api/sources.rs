@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use crawldb::{Counts, DeletionCapability, ItemState, Revision, RetryPolicy, SiteSettings, Source};
+use crawldb::{Counts, DeletionCapability, ItemState, RetryPolicy, Revision, SiteSettings, Source};
 use model::{Host, PageUrl, SourceId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +15,9 @@ use crate::clock;
 use crate::params::{Body, Named, segment};
 use crate::problem::Problem;
 use crate::state::App;
+
+/// Characters of a source's name at most.
+const MAX_NAME: usize = 200;
 
 /// All sources.
 #[derive(Serialize, ToSchema)]
@@ -29,7 +32,9 @@ pub(crate) struct Sources {
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<Sources>, Problem> {
     let sources = app.crawldb.sources().await?;
-    Ok(Json(Sources { sources: sources.iter().map(SourceBody::from).collect() }))
+    Ok(Json(Sources {
+        sources: sources.iter().map(SourceBody::from).collect(),
+    }))
 }
 
 /// Adds a source. What is left out has its default.
@@ -46,9 +51,16 @@ pub(crate) async fn add(
     Body(new): Body<NewSource>,
 ) -> Result<impl IntoResponse, Problem> {
     let site = SiteSettings::try_from(new.site)?;
-    let source = app.crawldb.add_source(described(new.id, new.name, site, new.retry.into())?).await?;
+    let source = app
+        .crawldb
+        .add_source(described(new.id, new.name, site, new.retry.into())?)
+        .await?;
     let place = format!("/api/v1/sources/{}", segment(source.id.as_str()));
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(SourceBody::from(&source))))
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, place)],
+        Json(SourceBody::from(&source)),
+    ))
 }
 
 /// One source.
@@ -103,7 +115,11 @@ pub(crate) async fn crawl(
     let crawl = app.crawler.start(&id).await?;
     let place = format!("/api/v1/crawls/{}", segment(crawl.as_str()));
     let crawl = crawls::existing(&app, &crawl).await?;
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(CrawlBody::from(&crawl))))
+    Ok((
+        StatusCode::ACCEPTED,
+        [(header::LOCATION, place)],
+        Json(CrawlBody::from(&crawl)),
+    ))
 }
 
 /// The source, or the problem that there is none.
@@ -120,11 +136,17 @@ pub(crate) fn described(
     retry: RetryPolicy,
 ) -> Result<Source, Problem> {
     let first = site.start.first().map(PageUrl::host);
-    let first = first.ok_or_else(|| Problem::bad_request("give at least one start URL, such as https://example.gov/"))?;
+    let first = first
+        .ok_or_else(|| Problem::bad_request("give at least one start URL, such as https://example.gov/"))?;
     let id = match id {
         Some(id) => SourceId::new(id)?,
         None => SourceId::from_words(first.as_str())?,
     };
+    if name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
+        return Err(Problem::bad_request(format!(
+            "the name of a source has at most {MAX_NAME} characters"
+        )));
+    }
     for host in &site.hosts {
         Host::new(host)?;
     }
@@ -146,8 +168,8 @@ pub(crate) fn described(
 /// How many items of the source are in which state, states without items left out.
 pub(crate) async fn states(app: &App, id: &SourceId) -> Result<Vec<(ItemState, u64)>, Problem> {
     let Counts { by_state, .. } = app.crawldb.store().counts(id, None).await?;
-    let in_order = crate::api::wire::STATES.iter().filter_map(|(state, _)| {
-        by_state.get(state).map(|(items, _)| (*state, *items))
-    });
+    let in_order = crate::api::wire::STATES
+        .iter()
+        .filter_map(|(state, _)| by_state.get(state).map(|(items, _)| (*state, *items)));
     Ok(in_order.filter(|(_, items)| *items > 0).collect())
 }

@@ -1,8 +1,8 @@
 //! What JSON looks like outside. Nothing here decides anything: records in, records out.
 
 use crawldb::{
-    Crawl, CrawlStatus, CrawlTotals, DeletionCapability, Disposition, Item, ItemErrorKind, ItemState, RetryPolicy,
-    SiteSettings, Source,
+    Crawl, CrawlStatus, CrawlTotals, DeletionCapability, Disposition, Item, ItemErrorKind, ItemState,
+    RetryPolicy, SiteSettings, Source,
 };
 use model::PageUrl;
 use serde::{Deserialize, Serialize};
@@ -136,7 +136,11 @@ impl TryFrom<SiteBody> for SiteSettings {
     type Error = Problem;
 
     fn try_from(body: SiteBody) -> Result<Self, Problem> {
-        let start: Vec<PageUrl> = body.start.iter().map(|url| PageUrl::parse(url)).collect::<Result<_, _>>()?;
+        let start: Vec<PageUrl> = body
+            .start
+            .iter()
+            .map(|url| PageUrl::parse(url))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             start,
             hosts: body.hosts,
@@ -180,15 +184,35 @@ impl Default for RetryBody {
 
 impl From<&RetryPolicy> for RetryBody {
     fn from(policy: &RetryPolicy) -> Self {
-        let RetryPolicy { max_retries, initial_ms, max_ms, multiplier } = *policy;
-        Self { max_retries, initial_ms, max_ms, multiplier }
+        let RetryPolicy {
+            max_retries,
+            initial_ms,
+            max_ms,
+            multiplier,
+        } = *policy;
+        Self {
+            max_retries,
+            initial_ms,
+            max_ms,
+            multiplier,
+        }
     }
 }
 
 impl From<RetryBody> for RetryPolicy {
     fn from(body: RetryBody) -> Self {
-        let RetryBody { max_retries, initial_ms, max_ms, multiplier } = body;
-        Self { max_retries, initial_ms, max_ms, multiplier }
+        let RetryBody {
+            max_retries,
+            initial_ms,
+            max_ms,
+            multiplier,
+        } = body;
+        Self {
+            max_retries,
+            initial_ms,
+            max_ms,
+            multiplier,
+        }
     }
 }
 
@@ -214,8 +238,26 @@ pub(crate) struct TotalsBody {
 
 impl From<CrawlTotals> for TotalsBody {
     fn from(totals: CrawlTotals) -> Self {
-        let CrawlTotals { seen, new, changed, unchanged, failed, escalated, deleted, open } = totals;
-        Self { seen, new, changed, unchanged, failed, escalated, deleted, open }
+        let CrawlTotals {
+            seen,
+            new,
+            changed,
+            unchanged,
+            failed,
+            escalated,
+            deleted,
+            open,
+        } = totals;
+        Self {
+            seen,
+            new,
+            changed,
+            unchanged,
+            failed,
+            escalated,
+            deleted,
+            open,
+        }
     }
 }
 
@@ -410,7 +452,10 @@ pub(crate) const STATES: [(ItemState, &str); 9] = [
 
 /// The name of a state in JSON and addresses.
 pub(crate) fn state_name(state: ItemState) -> &'static str {
-    STATES.iter().find(|(known, _)| *known == state).map_or("pending", |(_, name)| name)
+    STATES
+        .iter()
+        .find(|(known, _)| *known == state)
+        .map_or("pending", |(_, name)| name)
 }
 
 #[cfg(test)]

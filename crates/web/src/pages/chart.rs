@@ -62,7 +62,7 @@ fn shares(counts: &[(ItemState, u64)], total: u64) -> Vec<(ItemState, String, St
 /// The line that the page draws the rate of a crawl on while it watches.
 pub(crate) fn rate_line() -> Markup {
     html! {
-        svg.spark viewBox="0 0 240 40" preserveAspectRatio="none" role="img" aria-label="Pages per second while this page is open" {
+        svg.spark hidden viewBox="0 0 240 40" preserveAspectRatio="none" role="img" aria-label="Pages per second while this page is open" {
             polyline data-spark="" points="" {}
         }
     }

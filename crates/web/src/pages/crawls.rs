@@ -7,7 +7,7 @@ use crawldb::{Crawl, CrawlStatus, CrawlTotals, ItemState, ScopeCount};
 use maud::{Markup, html};
 use model::CrawlId;
 
-use crate::api::crawls::{end, existing};
+use crate::api::crawls::{end, existing, newest};
 use crate::api::wire::state_name;
 use crate::clock;
 use crate::display::{bytes, count, counted, duration, time};
@@ -29,7 +29,7 @@ pub(crate) fn address(id: &CrawlId) -> String {
 
 /// `/crawls`
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Markup, Problem> {
-    let crawls = app.crawldb.crawls(None, LAST_CRAWLS).await?;
+    let crawls = newest(&app, None, LAST_CRAWLS).await?;
     let content = html! {
         h1 { "Crawls" }
         @if crawls.is_empty() {
@@ -48,8 +48,8 @@ pub(crate) fn table(crawls: &[Crawl]) -> Markup {
             table {
                 thead {
                     tr {
-                        th { "Started" } th { "Source" } th { "Status" } th.number { "Items" } th.number.wide { "New" }
-                        th.number.wide { "Changed" } th.number { "Escalated" } th.number.wide { "Took" }
+                        th { "Started" } th { "Status" } th.number { "Items" } th.number.wide { "New" }
+                        th.number.wide { "Changed" } th.number.wide { "Escalated" } th.number.wide { "Took" }
                     }
                 }
                 tbody { @for crawl in crawls { (row(crawl)) } }
@@ -62,13 +62,15 @@ fn row(crawl: &Crawl) -> Markup {
     let source = crawl.id.source();
     html! {
         tr {
-            td { a href=(address(&crawl.id)) { (time(crawl.started_at)) } }
-            td { a href=(sources::address(&source)) { (source) } }
+            td {
+                a href=(address(&crawl.id)) { (time(crawl.started_at)) }
+                span.small { a href=(sources::address(&source)) { (source) } }
+            }
             td { (status_label(crawl.status)) }
             td.number { (count(crawl.totals.seen)) }
             td.number.wide { (count(crawl.totals.new)) }
             td.number.wide { (count(crawl.totals.changed)) }
-            td.number { (count(crawl.totals.escalated)) }
+            td.number.wide { (count(crawl.totals.escalated)) }
             td.number.wide { @if let Some(end) = crawl.ended_at { (duration(end.since(crawl.started_at))) } }
         }
     }
@@ -129,12 +131,14 @@ pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<CrawlId>)
 }
 
 fn progress(crawl: &Crawl) -> Markup {
-    let CrawlTotals { seen, open, failed, .. } = crawl.totals;
+    let CrawlTotals {
+        seen, open, failed, ..
+    } = crawl.totals;
     let done = seen.saturating_sub(open).saturating_sub(failed);
     html! {
         p {
             strong data-live="status" { (status_label(crawl.status)) }
-            @if !crawl.status.is_over() { " \u{b7} at " span data-live="host" { "\u{2013}" } }
+            @if !crawl.status.is_over() { " " span.soft data-live="host" {} }
         }
         @if let Some(reason) = &crawl.reason { div.notice.bad { p { (reason) } } }
         progress value=(done) max=(seen.max(1)) aria-label="Items done" {}
@@ -148,7 +152,10 @@ fn progress(crawl: &Crawl) -> Markup {
 fn figures(crawl: &Crawl) -> Markup {
     let totals = crawl.totals;
     let took = crawl.ended_at.unwrap_or_else(clock::now).since(crawl.started_at);
-    let mean = crawl.processing_ms.checked_div(crawl.fetches).map(Duration::from_millis);
+    let mean = crawl
+        .processing_ms
+        .checked_div(crawl.fetches)
+        .map(Duration::from_millis);
     html! {
         dl.figures {
             div { dt { "new" } dd data-live="new" { (count(totals.new)) } }
@@ -159,7 +166,7 @@ fn figures(crawl: &Crawl) -> Markup {
                 div { dt { "escalated" } dd { (count(totals.escalated)) } }
                 div { dt { "took" } dd { (duration(took)) } }
                 div { dt { "fetched" } dd { (bytes(crawl.fetched_bytes)) } }
-                @if let Some(mean) = mean { div { dt { "an item, on average" } dd { (duration(mean)) } } }
+                @if let Some(mean) = mean { div { dt { "each, on average" } dd { (duration(mean)) } } }
             } @else {
                 div { dt { "queued" } dd data-live="open" { (count(totals.open)) } }
                 div { dt { "will be retried" } dd data-live="failed" { (count(totals.failed)) } }
@@ -179,9 +186,9 @@ fn rate(totals: CrawlTotals, took: Duration) -> String {
 
 fn by_outcome(crawl: &Crawl) -> Markup {
     let totals = crawl.totals;
-    let applied = totals.seen.saturating_sub(
-        totals.unchanged + totals.open + totals.failed + totals.escalated + totals.deleted,
-    );
+    let applied = totals
+        .seen
+        .saturating_sub(totals.unchanged + totals.open + totals.failed + totals.escalated + totals.deleted);
     let counts: Vec<_> = [
         (ItemState::Success, applied),
         (ItemState::Unchanged, totals.unchanged),

@@ -60,7 +60,11 @@ fn pager(source: &SourceId, slice: &Slice, params: &Params) -> Markup {
     let place = list_address(source);
     let kept = |after: &str| {
         let state = slice.state.map_or("", state_name);
-        let shown = [("state", state), ("crawl", params.text("crawl")), ("limit", params.text("limit"))];
+        let shown = [
+            ("state", state),
+            ("crawl", params.text("crawl")),
+            ("limit", params.text("limit")),
+        ];
         link(&place, &[shown.as_slice(), &[("after", after)]].concat())
     };
     html! {
@@ -77,7 +81,10 @@ fn list_address(source: &SourceId) -> String {
 
 /// Where the page of an item is.
 fn address(source: &SourceId, id: &ItemId) -> String {
-    link(&format!("{}/item", sources::address(source)), &[("id", id.as_str())])
+    link(
+        &format!("{}/item", sources::address(source)),
+        &[("id", id.as_str())],
+    )
 }
 
 fn row(item: &Item) -> Markup {

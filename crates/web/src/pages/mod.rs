@@ -19,7 +19,7 @@ use crate::state::App;
 /// Every page.
 pub(crate) fn router() -> Router<Arc<App>> {
     Router::new()
-.route("/", get(search::page))
+        .route("/", get(search::page))
         .route("/sources", get(sources::list).post(sources::add))
         .route("/sources/new", get(sources::new))
         .route("/sources/{source}", get(sources::page))
@@ -30,5 +30,5 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/crawls", get(crawls::list))
         .route("/crawls/{crawl}", get(crawls::page))
         .route("/crawls/{crawl}/cancel", post(crawls::cancel))
-.route("/packs", get(packs::list))
+        .route("/packs", get(packs::list))
 }

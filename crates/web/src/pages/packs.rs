@@ -16,7 +16,12 @@ use crate::state::App;
 /// `/packs`
 pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Markup, Problem> {
     let slice = Slice::of(&app, &params).await?;
-    let waiting: Vec<HostStatus> = app.packer.status().into_iter().filter(|host| host.stage != Stage::Published).collect();
+    let waiting: Vec<HostStatus> = app
+        .packer
+        .status()
+        .into_iter()
+        .filter(|host| host.stage != Stage::Published)
+        .collect();
     let content = html! {
         h1 { "Packs" }
         p.lead { "The pack of a host is one SQLite file with its pages and their full-text index. Search it here, or take it with you." }
@@ -60,7 +65,7 @@ fn table(packs: &[(Host, PackVersion)]) -> Markup {
             table {
                 thead {
                     tr {
-                        th { "Host" } th.number { "Pages" } th.number.wide { "Passages" } th.number { "Size" }
+                        th { "Host" } th.number { "Pages" } th.number.wide { "Passages" }
                         th.wide { "Built" } th.wide { "SHA-256" } th { "File" }
                     }
                 }
@@ -77,10 +82,12 @@ fn row(host: &Host, version: &PackVersion) -> Markup {
             td { (host) }
             td.number { (count(version.pages)) }
             td.number.wide { (count(version.passages)) }
-            td.number { (bytes(version.size)) }
             td.wide { (time(version.built_at)) }
             td.wide.mono title=(checksum) { (checksum.get(..12).unwrap_or_default()) "\u{2026}" }
-            td { a href=(file_address(host)) download aria-label={ "Download the pack of " (host) } { "Download" } }
+            td {
+                a href=(file_address(host)) download aria-label={ "Download the pack of " (host) } { "Download" }
+                span.small.soft { (bytes(version.size)) }
+            }
         }
     }
 }

@@ -29,7 +29,9 @@ pub(crate) async fn page(
         Ok(request) => request,
         Err(problem) => return Ok(refused(&app, &params, &problem)),
     };
-    tag(&app, "html", &request).answer(&headers, async { Ok(answered(&app, &params, request).await) }).await
+    tag(&app, "html", &request)
+        .answer(&headers, async { Ok(answered(&app, &params, request).await) })
+        .await
 }
 
 async fn answered(app: &App, params: &Params, request: Request) -> Response {
@@ -72,10 +74,30 @@ fn welcome(app: &App, params: &Params) -> Markup {
                 }
             } @else {
                 p.soft { "Searches the pages of " a href="/packs" { (counted(hosts as u64, "host")) } "." }
+                (help())
             }
         }
     };
     layout::page(Area::Search, "Search", &content)
+}
+
+/// What a query may contain beside words.
+fn help() -> Markup {
+    const WAYS: [(&str, &str); 7] = [
+        ("\"tax return\"", "these words side by side"),
+        ("form*", "words that begin so"),
+        ("fee OR charge", "either"),
+        ("-archive", "without this word"),
+        ("site:example.gov path:/forms/", "only there"),
+        ("type:pdf lang:es", "only of this kind and language"),
+        ("after:2024-05 before:2025", "only of this time"),
+    ];
+    html! {
+        details {
+            summary { "More than words" }
+            dl { @for (query, meaning) in WAYS { dt { code { (query) } } dd { (meaning) } } }
+        }
+    }
 }
 
 fn form(app: &App, params: &Params) -> Markup {
@@ -85,7 +107,7 @@ fn form(app: &App, params: &Params) -> Markup {
     html! {
         form.search action="/" method="get" role="search" aria-label="Pages" {
             label for="q" { "Search for" }
-            input #q type="search" name="q" value=(query) placeholder="Words, \u{201c}a phrase\u{201d}, begin*, -without"
+            input #q type="search" name="q" value=(query)
                 autocomplete="off" autocapitalize="off" spellcheck="false" autofocus[query.is_empty()];
             label for="host" { "Host" }
             @if hosts.len() > MAX_LISTED_HOSTS {
@@ -197,7 +219,10 @@ fn language_name(subtag: &str) -> &str {
         ("vi", "Vietnamese"),
         ("zh", "Chinese"),
     ];
-    NAMES.iter().find(|(known, _)| *known == subtag).map_or(subtag, |(_, name)| name)
+    NAMES
+        .iter()
+        .find(|(known, _)| *known == subtag)
+        .map_or(subtag, |(_, name)| name)
 }
 
 fn pager(params: &Params, request: &Request, answer: &Answer) -> Markup {
@@ -206,7 +231,11 @@ fn pager(params: &Params, request: &Request, answer: &Answer) -> Markup {
     let page = u64::from(request.page);
     let to = |page: u64| {
         let page = if page > 1 { page.to_string() } else { String::new() };
-        let kept = [("q", params.text("q")), ("host", params.text("host")), ("per_page", params.text("per_page"))];
+        let kept = [
+            ("q", params.text("q")),
+            ("host", params.text("host")),
+            ("per_page", params.text("per_page")),
+        ];
         link("/", &[kept.as_slice(), &[("page", &page)]].concat())
     };
     html! {

@@ -7,6 +7,7 @@ use crawldb::{Crawl, ItemState, RetryPolicy, SiteSettings, Source};
 use maud::{Markup, html};
 use model::{PageUrl, SourceId};
 
+use crate::api::crawls::newest;
 use crate::api::sources::{described, existing, states};
 use crate::api::wire::state_name;
 use crate::display::{bytes, count, counted, duration, time};
@@ -54,7 +55,11 @@ fn row(source: &Source) -> Markup {
 }
 
 fn starts(site: &SiteSettings) -> String {
-    site.start.iter().map(PageUrl::as_str).collect::<Vec<_>>().join(", ")
+    site.start
+        .iter()
+        .map(PageUrl::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Where the page of a source is.
@@ -86,9 +91,15 @@ pub(crate) async fn new() -> Markup {
 /// Adds what the form describes.
 pub(crate) async fn add(State(app): State<Arc<App>>, Form(fields): Form) -> Result<Redirect, Problem> {
     let name = fields.text("name");
-    let name = (!name.is_empty()).then(|| name.chars().take(200).collect());
-    let site = SiteSettings { start: vec![PageUrl::parse(fields.text("url"))?], ..SiteSettings::default() };
-    let source = app.crawldb.add_source(described(None, name, site, RetryPolicy::default())?).await?;
+    let name = (!name.is_empty()).then(|| name.to_owned());
+    let site = SiteSettings {
+        start: vec![PageUrl::parse(fields.text("url"))?],
+        ..SiteSettings::default()
+    };
+    let source = app
+        .crawldb
+        .add_source(described(None, name, site, RetryPolicy::default())?)
+        .await?;
     Ok(Redirect::to(&address(&source.id)))
 }
 
@@ -114,7 +125,7 @@ pub(crate) async fn delete(
 pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<SourceId>) -> Result<Markup, Problem> {
     let source = existing(&app, &id).await?;
     let states = states(&app, &id).await?;
-    let crawls = app.crawldb.crawls(Some(&id), LAST_CRAWLS).await?;
+    let crawls = newest(&app, Some(&id), LAST_CRAWLS).await?;
     let content = html! {
         p.above { a href="/sources" { "Sources" } }
         h1 { (source.name) }
@@ -167,7 +178,20 @@ fn last_crawls(crawls: &[Crawl]) -> Markup {
 fn settings(source: &Source) -> Markup {
     let site = &source.site;
     let millis = |millis| duration(Duration::from_millis(millis));
-    let words = |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(", ") };
+    let apart = |delay_ms| {
+        if delay_ms == 0 {
+            "no wait between them".to_owned()
+        } else {
+            format!("{} between them", millis(delay_ms))
+        }
+    };
+    let words = |list: &[String], none: &str| {
+        if list.is_empty() {
+            none.to_owned()
+        } else {
+            list.join(", ")
+        }
+    };
     let yes = |set: bool| if set { "yes" } else { "no" };
     html! {
         h2 { "Settings" }
@@ -180,7 +204,7 @@ fn settings(source: &Source) -> Markup {
             dt { "At most" }
             dd { (counted(site.max_pages, "page")) ", " (site.max_depth) " links deep, " (bytes(site.max_body_bytes)) " each" }
             dt { "Politeness" }
-            dd { (counted(site.concurrency_per_host.into(), "request")) " to a host at a time, " (millis(site.delay_ms)) " between them" }
+            dd { (counted(site.concurrency_per_host.into(), "request")) " to a host at a time, " (apart(site.delay_ms)) }
             dt { "Time for a request" } dd { (millis(site.request_timeout_ms)) }
             dt { "Retries" }
             dd { (count(source.retry.max_retries.into())) ", after " (millis(source.retry.initial_ms)) " to " (millis(source.retry.max_ms)) }

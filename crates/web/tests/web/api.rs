@@ -17,32 +17,67 @@ async fn the_description_is_what_was_agreed() {
 #[tokio::test]
 async fn a_source_lives_from_post_to_delete() {
     let parts = Parts::start().await;
-    let new = json!({"name": "Example", "site": {"start": ["HTTPS://Example.gov"], "max_pages": 10}}).to_string();
+    let new =
+        json!({"name": "Example", "site": {"start": ["HTTPS://Example.gov"], "max_pages": 10}}).to_string();
     let added = send_json(&parts.router, Method::POST, "/api/v1/sources", &new).await;
-    assert_eq!((added.status.as_u16(), added.header("location")), (201, "/api/v1/sources/example%2Egov"));
+    assert_eq!(
+        (added.status.as_u16(), added.header("location")),
+        (201, "/api/v1/sources/example%2Egov")
+    );
     let source = get(&parts.router, added.header("location")).await.json();
     assert_eq!(source, added.json());
-    assert_eq!((&source["id"], &source["site"]["start"][0]), (&json!("example.gov"), &json!("https://example.gov/")));
-    assert_eq!((&source["site"]["max_pages"], &source["site"]["obey_robots"]), (&json!(10), &json!(true)));
-    assert_eq!(get(&parts.router, "/api/v1/sources").await.json()["sources"], json!([source]));
-    send_json(&parts.router, Method::POST, "/api/v1/sources", &new).await.is_problem(409, "exists already");
+    assert_eq!(
+        (&source["id"], &source["site"]["start"][0]),
+        (&json!("example.gov"), &json!("https://example.gov/"))
+    );
+    assert_eq!(
+        (&source["site"]["max_pages"], &source["site"]["obey_robots"]),
+        (&json!(10), &json!(true))
+    );
+    assert_eq!(
+        get(&parts.router, "/api/v1/sources").await.json()["sources"],
+        json!([source])
+    );
+    send_json(&parts.router, Method::POST, "/api/v1/sources", &new)
+        .await
+        .is_problem(409, "exists already");
     let deleted = send_json(&parts.router, Method::DELETE, "/api/v1/sources/example.gov", "").await;
     assert_eq!(deleted.status.as_u16(), 204);
-    get(&parts.router, "/api/v1/sources/example.gov").await.is_problem(404, "example.gov does not exist");
+    get(&parts.router, "/api/v1/sources/example.gov")
+        .await
+        .is_problem(404, "example.gov does not exist");
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_a_source_is_said() {
     let parts = Parts::start().await;
     let refused = async |body: &str, says: &str| {
-        send_json(&parts.router, Method::POST, "/api/v1/sources", body).await.is_problem(400, says);
+        send_json(&parts.router, Method::POST, "/api/v1/sources", body)
+            .await
+            .is_problem(400, says);
     };
     refused("", "the body is not what is expected").await;
     refused("{\"site\": {}}", "at least one start URL").await;
-    refused("{\"site\": {\"start\": [\"javascript:alert(1)\"]}}", "only http and https").await;
-    refused("{\"site\": {\"start\": [\"https://a.gov\"]}, \"id\": \"A B\"}", "use 1 to 64 of a-z").await;
-    refused("{\"site\": {\"start\": [\"https://a.gov\"], \"max_page\": 1}}", "unknown field `max_page`").await;
-    refused("{\"site\": {\"start\": [\"https://a.gov\"], \"hosts\": [\"a/b\"]}}", "host").await;
+    refused(
+        "{\"site\": {\"start\": [\"javascript:alert(1)\"]}}",
+        "only http and https",
+    )
+    .await;
+    refused(
+        "{\"site\": {\"start\": [\"https://a.gov\"]}, \"id\": \"A B\"}",
+        "use 1 to 64 of a-z",
+    )
+    .await;
+    refused(
+        "{\"site\": {\"start\": [\"https://a.gov\"], \"max_page\": 1}}",
+        "unknown field `max_page`",
+    )
+    .await;
+    refused(
+        "{\"site\": {\"start\": [\"https://a.gov\"], \"hosts\": [\"a/b\"]}}",
+        "host",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -51,16 +86,27 @@ async fn items_are_listed_with_a_cursor() {
     let (mut path, mut seen) = ("/api/v1/sources/forms/items?limit=15".to_owned(), Vec::new());
     loop {
         let slice = get(&parts.router, &path).await.json();
-        seen.extend(slice["items"].as_array().unwrap().iter().map(|item| item["id"].to_string()));
+        seen.extend(
+            slice["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["id"].to_string()),
+        );
         let Some(next) = slice["next"].as_str() else { break };
         let after: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
         path = format!("/api/v1/sources/forms/items?limit=15&after={after}");
     }
     assert_eq!(seen.len(), 40);
     assert!(seen.is_sorted());
-    let failed = get(&parts.router, "/api/v1/sources/forms/items?state=failure&limit=1").await.json();
+    let failed = get(&parts.router, "/api/v1/sources/forms/items?state=failure&limit=1")
+        .await
+        .json();
     let item = &failed["items"][0];
-    assert_eq!((&item["state"], &item["last_error"]["kind"]), (&json!("failure"), &json!("timeout")));
+    assert_eq!(
+        (&item["state"], &item["last_error"]["kind"]),
+        (&json!("failure"), &json!("timeout"))
+    );
     assert!(item["next_attempt_at"].is_string() && item["disposition"].is_null());
     let id: String = url::form_urlencoded::byte_serialize(item["id"].as_str().unwrap().as_bytes()).collect();
     let one = get(&parts.router, &format!("/api/v1/sources/forms/item?id={id}")).await;
@@ -71,14 +117,28 @@ async fn items_are_listed_with_a_cursor() {
 async fn crawls_are_listed_and_shown_with_their_totals() {
     let parts = Parts::with_content().await;
     let crawls = get(&parts.router, "/api/v1/crawls?source=forms").await.json();
-    let crawl = get(&parts.router, "/api/v1/crawls/forms%401770115200000").await.json();
+    let crawl = get(&parts.router, "/api/v1/crawls/forms%401770115200000")
+        .await
+        .json();
     assert_eq!(crawls["crawls"], json!([crawl]));
-    assert_eq!((&crawl["status"], &crawl["ended_at"]), (&json!("completed"), &json!("2026-02-03T10:43:20Z")));
-    assert_eq!((&crawl["totals"]["seen"], &crawl["mean_processing_ms"]), (&json!(40), &json!(250)));
+    assert_eq!(
+        (&crawl["status"], &crawl["ended_at"]),
+        (&json!("completed"), &json!("2026-02-03T10:43:20Z"))
+    );
+    assert_eq!(
+        (&crawl["totals"]["seen"], &crawl["mean_processing_ms"]),
+        (&json!(40), &json!(250))
+    );
     let cancel = "/api/v1/crawls/forms%401770115200000/cancel";
-    send_json(&parts.router, Method::POST, cancel, "").await.is_problem(409, "over already");
-    get(&parts.router, "/api/v1/crawls/forms%401").await.is_problem(404, "does not exist");
-    get(&parts.router, "/api/v1/crawls?limit=0").await.is_problem(400, "from 1 to 1000");
+    send_json(&parts.router, Method::POST, cancel, "")
+        .await
+        .is_problem(409, "over already");
+    get(&parts.router, "/api/v1/crawls/forms%401")
+        .await
+        .is_problem(404, "does not exist");
+    get(&parts.router, "/api/v1/crawls?limit=0")
+        .await
+        .is_problem(400, "from 1 to 1000");
 }
 
 #[tokio::test]
@@ -86,24 +146,53 @@ async fn a_pack_is_downloaded_whole_in_parts_or_not_again() {
     let parts = Parts::with_content().await;
     let listed = get(&parts.router, "/api/v1/packs").await.json();
     let pack = &listed["packs"][0];
-    assert_eq!((&pack["host"], &pack["pages"], &listed["next"]), (&json!("forms.example.gov"), &json!(34), &json!(null)));
+    assert_eq!(
+        (&pack["host"], &pack["pages"], &listed["next"]),
+        (&json!("forms.example.gov"), &json!(34), &json!(null))
+    );
     let (href, checksum) = (pack["href"].as_str().unwrap(), pack["checksum"].as_str().unwrap());
-    let request = Request::get(href).header("accept-encoding", "gzip").body(Body::empty()).unwrap();
-    let response = tower::ServiceExt::oneshot(parts.router.clone(), request).await.unwrap();
+    let request = Request::get(href)
+        .header("accept-encoding", "gzip")
+        .body(Body::empty())
+        .unwrap();
+    let response = tower::ServiceExt::oneshot(parts.router.clone(), request)
+        .await
+        .unwrap();
     assert_eq!(response.headers()["content-type"], "application/vnd.sqlite3");
-    assert_eq!(response.headers()["content-disposition"], "attachment; filename=\"forms.example.gov.sqlite\"");
+    assert_eq!(
+        response.headers()["content-disposition"],
+        "attachment; filename=\"forms.example.gov.sqlite\""
+    );
     let tag = response.headers()["etag"].to_str().unwrap().to_owned();
     let bytes = axum::body::to_bytes(response.into_body(), 1 << 30).await.unwrap();
     assert_eq!(Checksum::of(&bytes).to_string(), checksum);
     assert_eq!(pack["size_bytes"], bytes.len());
-    assert_eq!(get_with(&parts.router, href, &[("if-none-match", &tag)]).await.status.as_u16(), 304);
+    assert_eq!(
+        get_with(&parts.router, href, &[("if-none-match", &tag)])
+            .await
+            .status
+            .as_u16(),
+        304
+    );
     let range = [("range", "bytes=0-15"), ("if-range", tag.as_str())];
     let part = get_with(&parts.router, href, &range).await;
-    assert_eq!((part.status.as_u16(), part.body.as_str()), (206, "SQLite format 3\0"));
-    let stale = get_with(&parts.router, href, &[("range", "bytes=0-15"), ("if-range", "\"old\"")]).await;
+    assert_eq!(
+        (part.status.as_u16(), part.body.as_str()),
+        (206, "SQLite format 3\0")
+    );
+    let stale = get_with(
+        &parts.router,
+        href,
+        &[("range", "bytes=0-15"), ("if-range", "\"old\"")],
+    )
+    .await;
     assert_eq!(stale.status.as_u16(), 200);
-    get(&parts.router, "/api/v1/packs/nowhere.gov/file").await.is_problem(404, "no pack of nowhere.gov");
-    get(&parts.router, "/api/v1/packs/..%2F..%2Fetc%2Fpasswd/file").await.is_problem(400, "host");
+    get(&parts.router, "/api/v1/packs/nowhere.gov/file")
+        .await
+        .is_problem(404, "no pack of nowhere.gov");
+    get(&parts.router, "/api/v1/packs/..%2F..%2Fetc%2Fpasswd/file")
+        .await
+        .is_problem(400, "host");
 }
 
 #[tokio::test]
@@ -111,11 +200,17 @@ async fn operators_learn_whether_it_lives_is_ready_and_what_it_counted() {
     let parts = Parts::with_content().await;
     assert_eq!(get(&parts.router, "/healthz").await.body, "ok\n");
     let ready = get(&parts.router, "/readyz").await;
-    assert_eq!(ready.json(), json!({"ready": true, "crawldb": "ok", "archive": "ok", "search": "ok"}));
+    assert_eq!(
+        ready.json(),
+        json!({"ready": true, "crawldb": "ok", "archive": "ok", "search": "ok"})
+    );
     get(&parts.router, "/sources/forms").await;
     get(&parts.router, "/a/path/that/is/made/up").await;
     let metrics = get(&parts.router, "/metrics").await;
-    assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(
+        metrics.header("content-type"),
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
     for line in [
         "haul_http_requests_total{method=\"GET\",route=\"/sources/{source}\",status=\"200\"} 1",
         "haul_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1",
@@ -131,10 +226,20 @@ async fn operators_learn_whether_it_lives_is_ready_and_what_it_counted() {
 #[tokio::test]
 async fn what_is_not_there_is_said_in_the_form_of_the_place() {
     let parts = Parts::start().await;
-    get(&parts.router, "/api/v1/nothing").await.is_problem(404, "openapi.json");
-    get(&parts.router, "/nothing").await.is_page(404, &["There is nothing at this address"]);
+    get(&parts.router, "/api/v1/nothing")
+        .await
+        .is_problem(404, "openapi.json");
+    get(&parts.router, "/nothing")
+        .await
+        .is_page(404, &["There is nothing at this address"]);
     let put = Request::put("/api/v1/sources").body(Body::empty()).unwrap();
-    send(&parts.router, put).await.is_problem(405, "PUT cannot be used");
-    get(&parts.router, "/api/v1/sources/%FF").await.is_problem(400, "UTF-8");
-    get(&parts.router, "/sources/%3Cscript%3E").await.is_page(400, &["&lt;script&gt;"]);
+    send(&parts.router, put)
+        .await
+        .is_problem(405, "PUT cannot be used");
+    get(&parts.router, "/api/v1/sources/%FF")
+        .await
+        .is_problem(400, "UTF-8");
+    get(&parts.router, "/sources/%3Cscript%3E")
+        .await
+        .is_page(400, &["&lt;script&gt;"]);
 }

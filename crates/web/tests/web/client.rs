@@ -49,7 +49,11 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 64 << 20).await.unwrap();
     let body = String::from_utf8_lossy(&bytes).into_owned();
-    Answer { status: parts.status, headers: parts.headers, body }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
 }
 
 pub(crate) async fn get(router: &Router, path: &str) -> Answer {
@@ -73,6 +77,9 @@ pub(crate) async fn submit(router: &Router, path: &str, fields: &str) -> Answer 
 }
 
 pub(crate) async fn send_json(router: &Router, method: Method, path: &str, body: &str) -> Answer {
-    let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::CONTENT_TYPE, "application/json");
     send(router, request.body(Body::from(body.to_owned())).unwrap()).await
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use archive::{Archive, Manifest, PackVersion};
 use axum::Router;
 use crawldb::{
-    Attempt, Crawl, CrawlStatus, Crawldb, DeletionCapability, Disposition, Item, ItemError, ItemErrorKind, Outcome,
-    RetryPolicy, Revision, Sighting, SiteSettings, Source,
+    Attempt, Crawl, CrawlStatus, Crawldb, DeletionCapability, Disposition, Item, ItemError, ItemErrorKind,
+    Outcome, RetryPolicy, Revision, Sighting, SiteSettings, Source,
 };
 use crawler::{Crawler, CrawlerDeps, CrawlerOptions};
 use extract::{Extract, Passage};
@@ -27,6 +27,7 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_770_115_200_000);
 /// A server's parts and its router.
 pub(crate) struct Parts {
     pub(crate) crawldb: Crawldb,
+    pub(crate) crawler: Crawler,
     pub(crate) archive: Archive,
     pub(crate) library: Library,
     pub(crate) stop: CancellationToken,
@@ -41,22 +42,34 @@ impl Parts {
         let (archive, crawldb, log) = (Archive::memory(), Crawldb::memory(), UpdateLog::memory());
         let mut registry = Registry::default();
         let options = PackerOptions::new(folder.path().join("work"));
-        let packer = Packer::start(log.clone(), archive.clone(), options, &mut registry).await.unwrap();
+        let packer = Packer::start(log.clone(), archive.clone(), options, &mut registry)
+            .await
+            .unwrap();
         let packs_folder: PathBuf = folder.path().join("packs");
         let library = Library::open(archive.clone(), LibraryOptions::new(&packs_folder)).unwrap();
         let stop = CancellationToken::new();
+        let crawler = crawler(&crawldb, &log, &archive);
         let deps = Deps {
             crawldb: crawldb.clone(),
-            crawler: crawler(&crawldb, &log, &archive),
+            crawler: crawler.clone(),
             packer,
             library: library.clone(),
             packs_folder,
             archive: archive.clone(),
             registry,
+            names: vec!["haul.test".into()],
             stop: stop.clone(),
         };
         let router = web::router(deps);
-        Self { crawldb, archive, library, stop, router, folder }
+        Self {
+            crawldb,
+            crawler,
+            archive,
+            library,
+            stop,
+            router,
+            folder,
+        }
     }
 
     /// Parts with the pack of `forms.example.gov` and the source `forms`.
@@ -90,7 +103,10 @@ impl Parts {
             writer.add(page).unwrap();
         }
         let summary = writer.finish().unwrap();
-        self.archive.put_pack(host, &summary.checksum, &path).await.unwrap();
+        self.archive
+            .put_pack(host, &summary.checksum, &path)
+            .await
+            .unwrap();
         PackVersion {
             checksum: summary.checksum,
             content: summary.checksum,
@@ -147,29 +163,48 @@ pub(crate) fn forms() -> Vec<Page> {
             "passport/renew",
             "Renew your passport",
             &[
-                ("", "You can renew your passport by mail or online when it was issued within the last 15 years."),
-                ("What you need", "Bring the old passport, one photo, and form DS-82. The form must be signed in ink."),
+                (
+                    "",
+                    "You can renew your passport by mail or online when it was issued within the last 15 years.",
+                ),
+                (
+                    "What you need",
+                    "Bring the old passport, one photo, and form DS-82. The form must be signed in ink.",
+                ),
             ],
         ),
         page(
             "passport/ds-82.pdf",
             "DS-82: U.S. Passport Renewal Application",
-            &[("", "Instructions. Read all of this form before you begin."), ("Fees", "Fees for the passport renewal form.")],
+            &[
+                ("", "Instructions. Read all of this form before you begin."),
+                ("Fees", "Fees for the passport renewal form."),
+            ],
         ),
         page(
             "taxes/w-9",
             "About Form W-9, Request for Taxpayer Identification Number",
-            &[("", "Use this form to provide your correct taxpayer identification number.")],
+            &[(
+                "",
+                "Use this form to provide your correct taxpayer identification number.",
+            )],
         ),
         page(
             "hostile",
             "<script>alert('title')</script> form",
-            &[("<b>heading</b>", "A form with <img src=x onerror=alert(1)> and \"quotes\" & ampersands.")],
+            &[(
+                "<b>heading</b>",
+                "A form with <img src=x onerror=alert(1)> and \"quotes\" & ampersands.",
+            )],
         ),
     ];
     for number in 1..=30 {
         let text = format!("Archived notice number {number} about a discontinued form of the department.");
-        pages.push(page(&format!("notices/{number}"), &format!("Notice {number}"), &[("", &text)]));
+        pages.push(page(
+            &format!("notices/{number}"),
+            &format!("Notice {number}"),
+            &[("", &text)],
+        ));
     }
     pages
 }
@@ -199,12 +234,30 @@ pub(crate) async fn crawled(crawldb: &Crawldb) -> Crawl {
     let source = crawldb.add_source(source("forms")).await.unwrap();
     let crawl = crawldb.start_crawl(&source.id, "test", NOW).await.unwrap();
     see(crawldb, &crawl, 40).await;
-    let items = crawldb.claim(&crawl, None, "test", Duration::from_secs(60), 36, NOW).await.unwrap();
-    let attempts = items.into_iter().enumerate().map(|(at, item)| Attempt { outcome: outcome(at, &item), item });
-    crawldb.finish(&crawl, attempts.collect(), NOW, &RetryPolicy::default(), &mut || 0.5).await.unwrap();
+    let items = crawldb
+        .claim(&crawl, None, "test", Duration::from_secs(60), 36, NOW)
+        .await
+        .unwrap();
+    let attempts = items.into_iter().enumerate().map(|(at, item)| Attempt {
+        outcome: outcome(at, &item),
+        item,
+    });
+    crawldb
+        .finish(
+            &crawl,
+            attempts.collect(),
+            NOW,
+            &RetryPolicy::default(),
+            &mut || 0.5,
+        )
+        .await
+        .unwrap();
     let end = NOW.after(Duration::from_secs(200));
     crawldb.add_work(&crawl.id, 36, 1_234_567, 9_000).await.unwrap();
-    crawldb.end_crawl(&crawl.id, CrawlStatus::Completed, None, end).await.unwrap()
+    crawldb
+        .end_crawl(&crawl.id, CrawlStatus::Completed, None, end)
+        .await
+        .unwrap()
 }
 
 /// Makes `count` items known to the crawl.
@@ -215,19 +268,32 @@ pub(crate) async fn see(crawldb: &Crawldb, crawl: &Crawl, count: usize) {
 
 fn sighting(number: usize) -> Sighting {
     let url = PageUrl::parse(&format!("https://forms.example.gov/page/{number:03}?a=1&b=%22")).unwrap();
-    Sighting { id: ItemId::new(url.as_str()).unwrap(), url, scope: "forms.example.gov".into(), parent: None, depth: 1, alias: None }
+    Sighting {
+        id: ItemId::new(url.as_str()).unwrap(),
+        url,
+        scope: "forms.example.gov".into(),
+        parent: None,
+        depth: 1,
+        alias: None,
+    }
 }
 
 fn outcome(at: usize, item: &Item) -> Outcome {
     let failed = |kind, message: &str, retryable| Outcome::Failed {
-        error: ItemError { kind, message: message.into(), at: NOW },
+        error: ItemError {
+            kind,
+            message: message.into(),
+            at: NOW,
+        },
         retry_after: None,
         retryable,
     };
     match at % 9 {
         0 => failed(ItemErrorKind::Timeout, "no answer within 30 s <script>", true),
         1 => failed(ItemErrorKind::Client, "the server answered 403 Forbidden", false),
-        2 => Outcome::Gone { reason: "the server answered 410 Gone".into() },
+        2 => Outcome::Gone {
+            reason: "the server answered 410 Gone".into(),
+        },
         _ => Outcome::Applied {
             checksum: Some(Checksum::of(item.id.as_str().as_bytes())),
             disposition: Disposition::Indexed,

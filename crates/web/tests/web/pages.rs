@@ -4,33 +4,77 @@ use crate::fixture::Parts;
 #[tokio::test]
 async fn an_empty_server_says_what_to_do_first() {
     let parts = Parts::start().await;
-    get(&parts.router, "/").await.is_page(200, &["Nothing is published yet", "/sources/new"]);
-    get(&parts.router, "/?q=form").await.is_page(200, &["No page has all of these words"]);
-    get(&parts.router, "/sources").await.is_page(200, &["There is none yet", "Add a site"]);
-    get(&parts.router, "/crawls").await.is_page(200, &["one pass over a source"]);
-    get(&parts.router, "/packs").await.is_page(200, &["None is published yet"]);
+    get(&parts.router, "/")
+        .await
+        .is_page(200, &["Nothing is published yet", "/sources/new"]);
+    get(&parts.router, "/?q=form")
+        .await
+        .is_page(200, &["No page has all of these words"]);
+    get(&parts.router, "/sources")
+        .await
+        .is_page(200, &["There is none yet", "Add a site"]);
+    get(&parts.router, "/crawls")
+        .await
+        .is_page(200, &["one pass over a source"]);
+    get(&parts.router, "/packs")
+        .await
+        .is_page(200, &["None is published yet"]);
 }
 
 #[tokio::test]
 async fn a_site_is_added_by_its_address_and_shown() {
     let parts = Parts::start().await;
-    let added = submit(&parts.router, "/sources", "url=https%3A%2F%2Fexample.gov%2F&name=Example").await;
-    assert_eq!((added.status.as_u16(), added.header("location")), (303, "/sources/example%2Egov"));
-    get(&parts.router, "/sources").await.is_page(200, &["Example", "https://example.gov/", "idle"]);
+    let added = submit(
+        &parts.router,
+        "/sources",
+        "url=https%3A%2F%2Fexample.gov%2F&name=Example",
+    )
+    .await;
+    assert_eq!(
+        (added.status.as_u16(), added.header("location")),
+        (303, "/sources/example%2Egov")
+    );
+    get(&parts.router, "/sources")
+        .await
+        .is_page(200, &["Example", "https://example.gov/", "idle"]);
     let page = get(&parts.router, added.header("location")).await;
-    page.is_page(200, &["Start a crawl", "None yet: start a crawl", "1,000,000 pages", "method=\"post\""]);
-    submit(&parts.router, "/sources", "url=https%3A%2F%2Fexample.gov%2F").await.is_page(409, &["exists already"]);
-    submit(&parts.router, "/sources", "url=ftp%3A%2F%2Fx").await.is_page(400, &["only http and https"]);
+    page.is_page(
+        200,
+        &[
+            "Start a crawl",
+            "None yet: start a crawl",
+            "1,000,000 pages",
+            "method=\"post\"",
+        ],
+    );
+    submit(&parts.router, "/sources", "url=https%3A%2F%2Fexample.gov%2F")
+        .await
+        .is_page(409, &["exists already"]);
+    submit(&parts.router, "/sources", "url=ftp%3A%2F%2Fx")
+        .await
+        .is_page(400, &["only http and https"]);
     let gone = submit(&parts.router, "/sources/example.gov/delete", "").await;
     assert_eq!(gone.status.as_u16(), 303);
-    get(&parts.router, "/sources/example.gov").await.is_page(404, &["does not exist"]);
+    get(&parts.router, "/sources/example.gov")
+        .await
+        .is_page(404, &["does not exist"]);
 }
 
 #[tokio::test]
 async fn a_source_shows_its_items_by_state_and_its_crawls() {
     let parts = Parts::with_content().await;
     let page = get(&parts.router, "/sources/forms").await;
-    page.is_page(200, &["40 items", "24 success", "4 escalated", "4 pending", "completed", "1,000,000 pages"]);
+    page.is_page(
+        200,
+        &[
+            "40 items",
+            "24 success",
+            "4 escalated",
+            "4 pending",
+            "completed",
+            "1,000,000 pages",
+        ],
+    );
 }
 
 #[tokio::test]
@@ -40,10 +84,21 @@ async fn items_are_listed_by_state_and_in_slices() {
     escalated.is_page(200, &["the server answered 403 Forbidden"]);
     assert!(!escalated.body.contains("30 s"));
     let first = get(&parts.router, "/sources/forms/items?limit=3").await;
-    first.is_page(200, &["page/002", "rel=\"next\"", "limit=3&amp;after=https%3A%2F%2Fforms.example.gov%2Fpage%2F002"]);
+    first.is_page(
+        200,
+        &[
+            "page/002",
+            "rel=\"next\"",
+            "limit=3&amp;after=https%3A%2F%2Fforms.example.gov%2Fpage%2F002",
+        ],
+    );
     assert!(!first.body.contains("page/003"));
-    get(&parts.router, "/sources/forms/items?state=lost").await.is_page(400, &["one of success"]);
-    get(&parts.router, "/sources/none/items").await.is_page(404, &["Source none does not exist"]);
+    get(&parts.router, "/sources/forms/items?state=lost")
+        .await
+        .is_page(400, &["one of success"]);
+    get(&parts.router, "/sources/none/items")
+        .await
+        .is_page(404, &["Source none does not exist"]);
 }
 
 #[tokio::test]
@@ -51,37 +106,93 @@ async fn an_item_shows_its_whole_record() {
     let parts = Parts::with_content().await;
     let id = "https%3A%2F%2Fforms.example.gov%2Fpage%2F000%3Fa%3D1%26b%3D%2522";
     let item = get(&parts.router, &format!("/sources/forms/item?id={id}")).await;
-    item.is_page(200, &["no answer within 30 s &lt;script&gt;", "will be retried", "forms@1770115200000", "due again"]);
-    get(&parts.router, "/sources/forms/item?id=x").await.is_page(404, &["has no item"]);
-    get(&parts.router, "/sources/forms/item").await.is_page(400, &["names the item"]);
+    item.is_page(
+        200,
+        &[
+            "no answer within 30 s &lt;script&gt;",
+            "will be retried",
+            "forms@1770115200000",
+            "due again",
+        ],
+    );
+    get(&parts.router, "/sources/forms/item?id=x")
+        .await
+        .is_page(404, &["has no item"]);
+    get(&parts.router, "/sources/forms/item")
+        .await
+        .is_page(400, &["names the item"]);
 }
 
 #[tokio::test]
 async fn a_finished_crawl_shows_what_it_did_and_nothing_live() {
     let parts = Parts::with_content().await;
     let page = get(&parts.router, "/crawls/forms%401770115200000").await;
-    page.is_page(200, &["completed", "3 min 20 s", "1.2 MB", "forms.example.gov", "36 answers"]);
+    page.is_page(
+        200,
+        &[
+            "completed",
+            "3 min 20 s",
+            "1.2 MB",
+            "forms.example.gov",
+            "36 answers",
+        ],
+    );
     assert!(!page.body.contains("live.js") && !page.body.contains("http-equiv"));
-    get(&parts.router, "/crawls").await.is_page(200, &["completed", "forms"]);
-    get(&parts.router, "/crawls/forms%405").await.is_page(404, &["does not exist"]);
-    get(&parts.router, "/crawls/nonsense").await.is_page(400, &["source"]);
+    get(&parts.router, "/crawls")
+        .await
+        .is_page(200, &["completed", "forms"]);
+    get(&parts.router, "/crawls/forms%405")
+        .await
+        .is_page(404, &["does not exist"]);
+    get(&parts.router, "/crawls/nonsense")
+        .await
+        .is_page(400, &["source"]);
 }
 
 #[tokio::test]
 async fn packs_are_listed_with_their_files() {
     let parts = Parts::with_content().await;
     let page = get(&parts.router, "/packs").await;
-    page.is_page(200, &["forms.example.gov", "34", "/api/v1/packs/forms%2Eexample%2Egov/file", "3 Feb 2026"]);
+    page.is_page(
+        200,
+        &[
+            "forms.example.gov",
+            "34",
+            "/api/v1/packs/forms%2Eexample%2Egov/file",
+            "3 Feb 2026",
+        ],
+    );
 }
 
 #[tokio::test]
 async fn pages_are_whole_documents_with_landmarks() {
     let parts = Parts::with_content().await;
-    for path in ["/", "/?q=form", "/sources", "/sources/new", "/sources/forms", "/crawls", "/packs", "/nowhere"] {
+    for path in [
+        "/",
+        "/?q=form",
+        "/sources",
+        "/sources/new",
+        "/sources/forms",
+        "/crawls",
+        "/packs",
+        "/nowhere",
+    ] {
         let body = get(&parts.router, path).await.body;
-        for part in ["<!DOCTYPE html>", "lang=\"en\"", "name=\"viewport\"", "<main", "<nav", "<footer", "<h1", "</html>"] {
+        for part in [
+            "<!DOCTYPE html>",
+            "lang=\"en\"",
+            "name=\"viewport\"",
+            "<main",
+            "<nav",
+            "<footer",
+            "<h1",
+            "</html>",
+        ] {
             assert!(body.contains(part), "{part} is not in {path}");
         }
-        assert!(!body.contains("style=") && !body.contains("<script>"), "{path} would break its own policy");
+        assert!(
+            !body.contains("style=") && !body.contains("<script>"),
+            "{path} would break its own policy"
+        );
     }
 }

@@ -2,7 +2,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::fixture::{Parts, see, source, NOW};
+use crate::fixture::{NOW, Parts, see, source};
 
 /// A server on a free port of this machine.
 struct Server {
@@ -17,7 +17,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = tokio::spawn(web::serve(listener, parts.router.clone(), parts.stop.clone()));
-        Self { parts, address, served }
+        Self {
+            parts,
+            address,
+            served,
+        }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -43,16 +47,33 @@ fn request(path: &str, headers: &str) -> String {
 async fn pages_come_over_a_socket() {
     let server = Server::start().await;
     let page = server.answer(&request("/?q=old+passport", "")).await;
-    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("<mark>passport</mark>"), "{page}");
+    assert!(
+        page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("<mark>passport</mark>"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
 async fn what_exceeds_a_limit_is_refused() {
     let server = Server::start().await;
-    let status = async |request: &str| server.answer(request).await.split(' ').nth(1).unwrap_or_default().to_owned();
-    assert_eq!(status(&request(&format!("/?q={}", "a".repeat(100_000)), "")).await, "414");
+    let status = async |request: &str| {
+        server
+            .answer(request)
+            .await
+            .split(' ')
+            .nth(1)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(
+        status(&request(&format!("/?q={}", "a".repeat(100_000)), "")).await,
+        "414"
+    );
     assert_eq!(status(&request("/", &"x: y\r\n".repeat(100))).await, "431");
-    assert_eq!(status(&request("/", &format!("x: {}\r\n", "y".repeat(200_000)))).await, "431");
+    assert_eq!(
+        status(&request("/", &format!("x: {}\r\n", "y".repeat(200_000)))).await,
+        "431"
+    );
     assert_eq!(status("nonsense\r\n\r\n").await, "400");
     assert_eq!(status(&request("/?q=\u{e9}", "")).await, "200");
 }
@@ -61,7 +82,12 @@ async fn what_exceeds_a_limit_is_refused() {
 async fn a_stopping_server_ends_its_streams_and_returns() {
     let server = Server::start().await;
     let source = server.parts.crawldb.add_source(source("live")).await.unwrap();
-    let crawl = server.parts.crawldb.start_crawl(&source.id, "test", NOW).await.unwrap();
+    let crawl = server
+        .parts
+        .crawldb
+        .start_crawl(&source.id, "test", NOW)
+        .await
+        .unwrap();
     see(&server.parts.crawldb, &crawl, 3).await;
     let mut stream = server.connect().await;
     let path = format!("/api/v1/crawls/{}/events", crawl.id.as_str().replace('@', "%40"));

@@ -1,0 +1,94 @@
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Something that a test needs and that may be missing on this machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// A program on the path (or in `/usr/sbin`).
+    Program(&'static str),
+    /// The right to mount a file system.
+    Mount,
+}
+
+impl Need {
+    /// Why it is not met.
+    fn missing(self) -> Option<String> {
+        match self {
+            Self::Program(name) => (!on_path(name)).then(|| format!("{name} is not installed")),
+            Self::Mount => (!rustix::process::geteuid().is_root()).then(|| "only root may mount".to_owned()),
+        }
+    }
+}
+
+/// The list of tests, and the report of what ran.
+#[derive(Default)]
+pub struct Bench {
+    trials: Vec<Trial>,
+}
+
+impl Bench {
+    /// Adds a test. Where a need is not met it is ignored, and its line says why.
+    pub fn test(&mut self, name: &'static str, needs: &[Need], run: fn() -> Result<()>) {
+        let missing = needs.iter().find_map(|need| need.missing());
+        let trial = Trial::test(name, move || {
+            run().map_err(|error| Failed::from(format!("{error:#}")))?;
+            record("ran", name).map_err(|error| Failed::from(format!("{error:#}")))
+        });
+        self.trials.push(match missing {
+            Some(reason) => trial.with_kind(reason).with_ignored_flag(true),
+            None => trial,
+        });
+    }
+
+    /// Runs what the command line chooses, two at a time unless it says otherwise.
+    pub fn run(self) -> ExitCode {
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads.get_or_insert(2);
+        for trial in self.trials.iter().filter(|trial| trial.has_ignored_flag()) {
+            if let Err(error) = record("ignored", trial.name()) {
+                return failed(&error);
+            }
+        }
+        libtest_mimic::run(&arguments, self.trials).exit_code()
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the report cannot be written, so it is said here"
+)]
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// Adds a line to the file that `HAUL_TEST_REPORT` names, if it names one.
+fn record(word: &str, name: &str) -> Result<()> {
+    let Some(path) = std::env::var_os("HAUL_TEST_REPORT") else {
+        return Ok(());
+    };
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    Ok(file.write_all(format!("{word} {name}\n").as_bytes())?)
+}
+
+/// Where a program is.
+pub(crate) fn program(name: &str) -> Result<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]);
+    let mut found = folders
+        .map(|folder| folder.join(name))
+        .filter(|program| program.is_file());
+    match found.next() {
+        Some(program) => Ok(program),
+        None => bail!("{name} is not installed"),
+    }
+}
+
+fn on_path(name: &str) -> bool {
+    program(name).is_ok()
+}
