@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tests::{Answer, Bench, Haul, Numbers, Request, Site};
 
@@ -70,9 +70,9 @@ fn twenty_times() -> Result<()> {
         kills >= KILLS / 2,
         "the crawl was over after {kills} kills; the test needs a slower site"
     );
-    haul.expect(0, &command(&site))?;
+    let last = haul.expect(0, &command(&site))?;
 
-    let after = found(&haul, &site)?;
+    let after = found(&haul, &site).with_context(|| format!("after {kills} kills and {last:#?}"))?;
     ensure!(
         after == reference,
         "after {kills} kills: {after:#?}\nwithout: {reference:#?}"

@@ -8,30 +8,26 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use archive::{ArchiveError, Kind};
-use crawldb::{
-    Attempt, CrawldbError, Disposition, Finished, Item, ItemError, ItemErrorKind, Outcome, Seen, transition,
-};
-use model::{ArchiveKey, CrawlId, PageUrl};
+use crawldb::{Attempt, Disposition, Finished, Item, ItemError, ItemErrorKind, Outcome, Seen, transition};
+use model::{CrawlId, PageUrl};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use updates::{LogError, topics};
+use updates::topics;
 
 use crate::announce;
 use crate::bounds::authority;
-use crate::deliver::{Delivery, Handled, Page, Verdict, settled};
+use crate::deliver::{Delivery, Handled, Verdict, settled};
 use crate::met::Queries;
+use crate::patience::{ApplyError, Jitter, with_causes};
 use crate::redirects::Redirects;
 use crate::run::{Found, Run, Shared};
+use crate::shelf::{Shelved, label, shelve};
 
 /// Records of one append to the log at most.
 const MAX_APPEND: usize = 5_000;
-const FIRST_WRITE_PAUSE: Duration = Duration::from_millis(50);
-/// The longest wait between two tries of a write.
-const MAX_WRITE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Gathers deliveries and writes them. There is one per process, so that its order holds.
 pub(crate) struct Applier {
@@ -54,6 +50,7 @@ struct Gathered {
     runs: Vec<(Arc<Run>, Load)>,
     items: usize,
     bytes: usize,
+    closed: Vec<CrawlId>,
     done: Vec<oneshot::Sender<()>>,
 }
 
@@ -62,24 +59,6 @@ struct Gathered {
 struct Load {
     handled: Vec<Handled>,
     found: Vec<Found>,
-}
-
-/// Why a batch could not be written.
-#[derive(Debug, thiserror::Error)]
-enum ApplyError {
-    #[error(transparent)]
-    Crawldb(#[from] CrawldbError),
-    #[error(transparent)]
-    Log(#[from] LogError),
-}
-
-impl ApplyError {
-    fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Crawldb(CrawldbError::Fenced(_) | CrawldbError::NoCrawl(_) | CrawldbError::NoSource(_))
-        )
-    }
 }
 
 impl Applier {
@@ -101,6 +80,9 @@ impl Applier {
                 self.apply(&run, load).await;
             }
             self.shared.metrics.stage("apply", begun.elapsed());
+            for crawl in &gathered.closed {
+                self.crawls.remove(crawl);
+            }
             for done in gathered.done {
                 done.send(()).ok();
             }
@@ -139,9 +121,6 @@ impl Applier {
             ));
         }
         run.busy.fetch_sub(items, Ordering::AcqRel);
-        if run.stop.is_cancelled() && run.busy.load(Ordering::Acquire) == 0 {
-            self.crawls.remove(&run.crawl.id);
-        }
     }
 
     async fn write(&mut self, run: &Arc<Run>, mut load: Load) -> Result<(), ApplyError> {
@@ -384,7 +363,10 @@ impl Gathered {
                 self.load_of(run).found.extend(found);
                 self.done.push(done);
             }
-            Delivery::Flush(done) => self.done.push(done),
+            Delivery::Close(crawl, done) => {
+                self.closed.push(crawl);
+                self.done.push(done);
+            }
         }
     }
 
@@ -414,57 +396,6 @@ fn release_canonical(verdict: &mut Verdict) {
     if let Verdict::Page(page) = verdict {
         page.canonical = None;
     }
-}
-
-/// What is left of a verdict once its bytes are on their way to the archive.
-enum Shelved {
-    Outcome(Box<Outcome>),
-    /// The next content and the next extract are its own.
-    Page(Box<Page>),
-}
-
-fn shelve(verdict: Verdict, contents: &mut Vec<Vec<u8>>, extracts: &mut Vec<Vec<u8>>) -> Shelved {
-    match verdict {
-        Verdict::Plain(outcome) => Shelved::Outcome(outcome),
-        // `follow` has left none.
-        Verdict::Redirect(_) => Shelved::Outcome(Box::new(Outcome::Released)),
-        Verdict::Page(page) if page.noindex => Shelved::Outcome(Box::new(Outcome::Applied {
-            checksum: Some(page.checksum),
-            disposition: Disposition::Noindex,
-            content: None,
-            extract: None,
-            etag: page.etag,
-            last_modified: page.last_modified,
-        })),
-        Verdict::Page(mut page) => {
-            contents.push(std::mem::take(&mut page.content));
-            extracts.push(std::mem::take(&mut page.extract));
-            Shelved::Page(page)
-        }
-    }
-}
-
-fn label(open: Vec<(Item, Shelved)>, contents: Vec<ArchiveKey>, extracts: Vec<ArchiveKey>) -> Vec<Attempt> {
-    let mut keys = contents.into_iter().zip(extracts);
-    let attempt = |(item, shelved)| match shelved {
-        Shelved::Outcome(outcome) => Attempt {
-            item,
-            outcome: *outcome,
-        },
-        Shelved::Page(page) => {
-            let (content, extract) = keys.next().unzip();
-            let outcome = Outcome::Applied {
-                checksum: Some(page.checksum),
-                disposition: Disposition::Indexed,
-                content,
-                extract,
-                etag: page.etag,
-                last_modified: page.last_modified,
-            };
-            Attempt { item, outcome }
-        }
-    };
-    open.into_iter().map(attempt).collect()
 }
 
 /// The pages that the crawl database has to hear of: each once, within the limits of the crawl. A page that another
@@ -502,60 +433,5 @@ fn name(finished: &Finished) -> &'static str {
         Finished::Escalated(_) => "escalated",
         Finished::Released(_) => "released",
         Finished::Stale(_) => "stale",
-    }
-}
-
-/// The message of an error and of what caused it.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}
-
-/// How long a write that fails is tried again.
-struct Patience<'a> {
-    shared: &'a Shared,
-    begun: Instant,
-    pause: Duration,
-}
-
-impl Shared {
-    fn patience(&self) -> Patience<'_> {
-        Patience {
-            shared: self,
-            begun: Instant::now(),
-            pause: FIRST_WRITE_PAUSE,
-        }
-    }
-}
-
-impl Patience<'_> {
-    /// Waits for the next try, or gives the error back where there is none.
-    async fn wait(&mut self, error: ApplyError) -> Result<(), ApplyError> {
-        if error.is_final() || self.begun.elapsed() > self.shared.options.write_patience {
-            return Err(error);
-        }
-        tracing::warn!(%error, "a write failed, trying again");
-        self.shared.metrics.write_retries.inc();
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(MAX_WRITE_PAUSE);
-        Ok(())
-    }
-}
-
-/// Numbers from 0 to 1 that spread retries (SplitMix64, by Steele, Lea and Flood).
-struct Jitter(u64);
-
-impl Jitter {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed >> 11) as f64 / (1_u64 << 53) as f64
     }
 }

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use updates::{Ended, LogError};
 
 use crate::announce;
-use crate::applier::with_causes;
 use crate::enumerate;
+use crate::patience::with_causes;
 use crate::run::{Run, Shared, item_id};
 
 /// How often progress is published and the end is looked for.
@@ -265,7 +265,12 @@ impl Conductor {
             run.kill.cancel();
             run.tasks.wait().await;
         }
-        shared.flush().await;
+        shared.close(&run.crawl.id).await;
+        run.forget();
+        // Another process may be at work by now.
+        if run.broken().is_some() {
+            return;
+        }
         let now = shared.options.clock.now();
         if let Err(error) = shared.deps.crawldb.release_leases(&run.source.id, "", now).await {
             tracing::warn!(crawl = %run.crawl.id, %error, "leases could not be given back; they will expire");
@@ -315,15 +320,10 @@ impl Conductor {
             let Some(item) = self.end_of(item_id(start)).await? else {
                 continue;
             };
-            match failure(&item) {
-                None => return Ok(None),
-                Some(why) => {
-                    reason = reason.or(Some(format!(
-                        "no start URL could be fetched: {}: {why}",
-                        item.url
-                    )))
-                }
-            }
+            let Some(why) = failure(&item) else {
+                return Ok(None);
+            };
+            reason.get_or_insert_with(|| format!("no start URL could be fetched: {}: {why}", item.url));
         }
         Ok(reason.or_else(|| Some("there is no start URL".to_owned())))
     }

@@ -113,6 +113,7 @@ impl Crawler {
         let settings = self.shared.deps.crawldb.source(source).await?;
         let settings = settings.ok_or_else(|| StartError::NoSource(source.clone()))?;
         let fetcher = self.fetcher(&settings)?;
+        topics::ensure_source(&self.shared.deps.log, source, self.shared.options.partitions).await?;
         let crawl = self
             .shared
             .deps
@@ -158,7 +159,7 @@ impl Crawler {
         let (site, options) = (&source.site, &self.shared.options);
         let invalid = |error: FetcherError| CrawlError::Settings {
             source_id: source.id.clone(),
-            reason: crate::applier::with_causes(&error),
+            reason: crate::patience::with_causes(&error),
         };
         Fetcher::new(&FetchOptions {
             user_agent: &options.user_agent,
@@ -178,7 +179,6 @@ impl Crawler {
         items: u64,
     ) -> Result<CrawlId, CrawlError> {
         let deps = &self.shared.deps;
-        topics::ensure_source(&deps.log, &source.id, self.shared.options.partitions).await?;
         let scopes = deps.crawldb.scopes(&crawl.id).await?;
         let id = crawl.id.clone();
         let progress = Progress::of(&crawl);
@@ -226,7 +226,6 @@ impl Crawler {
         self.stop.cancel();
         self.crawls.close();
         self.crawls.wait().await;
-        self.shared.flush().await;
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<SourceId, Arc<Run>>> {

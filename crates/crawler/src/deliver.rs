@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crawldb::{Disposition, Item, Outcome};
-use model::{Checksum, PageUrl};
+use model::{Checksum, CrawlId, PageUrl};
 use tokio::sync::oneshot;
 
 use crate::run::{Found, Run, Shared};
@@ -15,8 +15,8 @@ pub(crate) enum Delivery {
     Handled(Arc<Run>, Box<Handled>),
     /// Pages were found without an item that names them; the answer comes when they are in the crawl database.
     Sighted(Arc<Run>, Vec<Found>, oneshot::Sender<()>),
-    /// The answer comes when everything sent before is applied.
-    Flush(oneshot::Sender<()>),
+    /// Nothing more will come of this crawl; the answer comes when everything sent before is applied.
+    Close(CrawlId, oneshot::Sender<()>),
 }
 
 /// A claimed item and what came of it.
@@ -85,11 +85,12 @@ pub(crate) fn settled(disposition: Disposition) -> Outcome {
 }
 
 impl Shared {
-    /// Hands an item over; the applier is never gone while items are worked on, but for the end of the process.
+    /// Hands an item over; an applier that is gone ends the crawl.
     pub(crate) async fn deliver(&self, run: &Arc<Run>, handled: Handled) {
         let delivery = Delivery::Handled(Arc::clone(run), Box::new(handled));
         self.working.fetch_sub(1, Ordering::AcqRel);
         if self.applier.send(delivery).await.is_err() {
+            run.give_up("the applier has ended".to_owned());
             run.busy.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -107,10 +108,15 @@ impl Shared {
         }
     }
 
-    /// Waits until everything delivered so far is applied.
-    pub(crate) async fn flush(&self) {
+    /// Waits until everything that the crawl delivered is applied.
+    pub(crate) async fn close(&self, crawl: &CrawlId) {
         let (done, applied) = oneshot::channel();
-        if self.applier.send(Delivery::Flush(done)).await.is_ok() {
+        if self
+            .applier
+            .send(Delivery::Close(crawl.clone(), done))
+            .await
+            .is_ok()
+        {
             applied.await.ok();
         }
     }

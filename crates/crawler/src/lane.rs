@@ -1,10 +1,12 @@
 //! One host of one crawl: claims its due items, and works on so many at a time, so far apart.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crawldb::{CrawldbError, Item, Outcome};
+use crawldb::{CrawldbError, Item, ItemErrorKind, Outcome};
+use futures::FutureExt;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc};
 use tokio::time::Instant;
 
@@ -256,10 +258,21 @@ impl Worker {
         if self.run.stop.is_cancelled() {
             return Handled::plain(item, Outcome::Released);
         }
-        let read = page::read(&self.shared, &self.run, &self.lane, &item);
+        let read = AssertUnwindSafe(page::read(&self.shared, &self.run, &self.lane, &item)).catch_unwind();
         match self.run.kill.run_until_cancelled(read).await {
-            Some((verdict, links)) => Handled { item, verdict, links },
+            Some(Ok((verdict, links))) => Handled { item, verdict, links },
+            // Timers panic when the runtime goes down. Without an answer the crawl would wait for this item for ever.
+            Some(Err(_)) => Handled::plain(item, self.died()),
             None => Handled::plain(item, Outcome::Released),
+        }
+    }
+
+    fn died(&self) -> Outcome {
+        let error = FetchError::passing(ItemErrorKind::Internal, "the request ended unexpectedly");
+        Outcome::Failed {
+            error: error.at(self.shared.options.clock.now()),
+            retry_after: None,
+            retryable: true,
         }
     }
 }

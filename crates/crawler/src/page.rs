@@ -121,14 +121,10 @@ impl Reader<'_> {
     }
 
     async fn ask(&self, conditionally: bool) -> Reading<Reply> {
-        self.run
-            .stop
-            .run_until_cancelled(self.lane.turn())
-            .await
-            .ok_or(Halt::Released)?;
-        if let Some(error) = self.lane.given_up() {
-            return Err(error.clone().into());
-        }
+        self.check_host()?;
+        let turn = self.run.stop.run_until_cancelled(self.lane.turn());
+        turn.await.ok_or(Halt::Released)?;
+        self.check_host()?;
         let _permit = self
             .shared
             .connections
@@ -152,6 +148,13 @@ impl Reader<'_> {
         let begun = Instant::now();
         let reply = self.run.fetcher.fetch(&request).await;
         self.account(reply, begun.elapsed())
+    }
+
+    /// A host that was given up is not waited for.
+    fn check_host(&self) -> Reading<()> {
+        self.lane
+            .given_up()
+            .map_or(Ok(()), |error| Err(error.clone().into()))
     }
 
     fn account(&self, reply: Result<Reply, FetchError>, took: Duration) -> Reading<Reply> {
@@ -218,9 +221,16 @@ impl Reader<'_> {
             .acquire()
             .await
             .map_err(|_| Halt::Released)?;
-        let worked = tokio::task::spawn_blocking(work).await;
-        let died = |_| FetchError::permanent(ItemErrorKind::Internal, "reading the page failed unexpectedly");
-        Ok(worked.map_err(died)??)
+        match tokio::task::spawn_blocking(work).await {
+            Ok(worked) => Ok(worked?),
+            // The runtime is going down; the page is as good as before.
+            Err(error) if error.is_cancelled() => Err(Halt::Released),
+            Err(_) => Err(FetchError::permanent(
+                ItemErrorKind::Internal,
+                "reading the page failed unexpectedly",
+            )
+            .into()),
+        }
     }
 
     async fn read_pdf(&self, page: Box<Page>) -> Reading<Verdict> {

@@ -153,6 +153,12 @@ impl Run {
         self.stop.cancel();
     }
 
+    /// Frees what only a running crawl needs; its progress is still asked for.
+    pub(crate) fn forget(&self) {
+        *self.met() = Met::new(0);
+        self.lanes().clear();
+    }
+
     pub(crate) fn broken(&self) -> Option<String> {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

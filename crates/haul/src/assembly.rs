@@ -19,11 +19,12 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    /// Opens the embedded stores of `folder`, and the archive that the configuration names.
+    /// Opens the embedded stores of `folder`, whose lock the caller holds, and the archive that the configuration
+    /// names.
     pub(crate) fn open(folder: &DataFolder, config: &Config) -> Result<Self> {
         Ok(Self {
             crawldb: Crawldb::open(&folder.crawldb())?,
-            log: UpdateLog::open(&folder.updates())?,
+            log: UpdateLog::open_alone(&folder.updates())?,
             archive: open_archive(config)?,
         })
     }

@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Where the pages and the API are served.
     pub(crate) listen: String,
+    /// Names, separated by commas, under which the pages are reached, beside addresses and localhost.
+    pub(crate) names: String,
     /// Where contents and packs are kept: empty for a folder in `data`, or file:///folder, s3://bucket/prefix.
     pub(crate) archive: String,
     pub(crate) crawl: CrawlConfig,
@@ -69,6 +71,7 @@ impl Default for Config {
         Self {
             data: "haul-data".into(),
             listen: "127.0.0.1:8480".into(),
+            names: String::new(),
             archive: String::new(),
             crawl: CrawlConfig {
                 user_agent: concat!("Haul/", env!("CARGO_PKG_VERSION")).into(),

@@ -54,6 +54,7 @@ type Running = JoinHandle<Result<(), PackerError>>;
 /// A running packer. Cheap to clone; the service ends at [`stop`](Packer::stop).
 #[derive(Clone)]
 pub struct Packer {
+    log: UpdateLog,
     status: Arc<Mutex<BTreeMap<Host, HostStatus>>>,
     flushes: mpsc::Sender<oneshot::Sender<()>>,
     stop: CancellationToken,
@@ -81,7 +82,7 @@ impl Packer {
         let subscription = Subscription::Suffixes(vec![topics::CONTROL.into(), APPLIED.into()]);
         let group = log.group(GROUP, subscription).await?;
         let (flushes, asked) = mpsc::channel(16);
-        let stop = CancellationToken::new();
+        let (handle, stop) = (log.clone(), CancellationToken::new());
         let status = Arc::new(Mutex::new(BTreeMap::new()));
         let service = Service {
             worker: Arc::new(Worker {
@@ -102,6 +103,7 @@ impl Packer {
         };
         let service = tokio::spawn(service.run(asked, stop.clone()));
         Ok(Self {
+            log: handle,
             status,
             flushes,
             stop,
@@ -125,6 +127,21 @@ impl Packer {
         let (done, wait) = oneshot::channel();
         self.flushes.send(done).await.map_err(|_| PackerError::Stopped)?;
         wait.await.map_err(|_| PackerError::Stopped)
+    }
+
+    /// Whether something of `source` is in the log that is in no published pack: a process that was killed while it
+    /// packed leaves that behind.
+    pub async fn has_unpublished(&self, source: &SourceId) -> Result<bool, PackerError> {
+        let topic = topics::applied(source);
+        if !self.log.topics().await?.iter().any(|known| known.name == topic) {
+            return Ok(false);
+        }
+        let committed = self.log.committed(GROUP, &topic).await?;
+        let watermarks = self.log.watermarks(&topic).await?;
+        Ok(committed
+            .iter()
+            .zip(&watermarks)
+            .any(|(committed, marks)| *committed < marks.high))
     }
 
     /// Lets the builds that run end, and stops. What was not published is read again at the next start.

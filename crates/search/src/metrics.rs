@@ -44,7 +44,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Adds everything to `registry`, with names that begin with `search_`.
     pub fn register(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("search");
+        let registry = registry.sub_registry_with_prefix("haul_search");
         registry.register("queries", "Queries, by how they ended", self.queries.clone());
         registry.register(
             "query_seconds",

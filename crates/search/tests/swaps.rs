@@ -212,9 +212,9 @@ async fn more_hosts_than_may_be_open_are_all_searched() {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     for line in [
-        "search_open_packs 2",
-        "search_swaps_total 7",
-        "search_queries_total{outcome=\"answered\"} 1",
+        "haul_search_open_packs 2",
+        "haul_search_swaps_total 7",
+        "haul_search_queries_total{outcome=\"answered\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

@@ -42,6 +42,14 @@ impl UpdateLog {
         Self::open_with(path, LogOptions::default())
     }
 
+    /// As [`open`](Self::open), for the one process that uses the file, which the caller makes sure of: members that
+    /// a killed process left behind are removed at once, instead of after their session.
+    pub fn open_alone(path: &Path) -> Result<Self, LogError> {
+        let engine = SqliteEngine::open(path)?;
+        engine.forget_members()?;
+        Ok(Self::new(Arc::new(Embedded::new(engine, LogOptions::default()))))
+    }
+
     /// As [`open`](Self::open), with other options.
     pub fn open_with(path: &Path, options: LogOptions) -> Result<Self, LogError> {
         Ok(Self::new(Arc::new(Embedded::new(

@@ -76,6 +76,22 @@ async fn two_processes_share_a_log() {
 }
 
 #[tokio::test]
+async fn a_member_that_was_killed_does_not_keep_the_only_process_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("updates.db");
+    let killed = UpdateLog::open(&path).unwrap();
+    killed.ensure_topic(&topic(2)).await.unwrap();
+    let mut left_behind = join(&killed).await;
+    left_behind.poll(1, Duration::ZERO).await.unwrap();
+    std::mem::forget(left_behind);
+
+    let alone = UpdateLog::open_alone(&path).unwrap();
+    let mut group = join(&alone).await;
+    group.poll(1, Duration::ZERO).await.unwrap();
+    assert_eq!(group.assignment().partitions.len(), 2);
+}
+
+#[tokio::test]
 async fn what_was_appended_and_committed_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("updates.db");

@@ -1,14 +1,13 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use model::Hasher;
+use model::{Checksum, Hasher};
 
 /// Names what an answer is made of: it changes when, and only when, one of its parts does (RFC 9110, section 8.8.3).
-///
-/// The tag is weak because the same answer is sent with and without compression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tag(String);
 
 impl Tag {
+    /// For an answer that is sent with and without compression: weak.
     pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Hasher::new();
         for part in parts {
@@ -19,8 +18,17 @@ impl Tag {
         Self(format!("W/\"{}\"", digest.get(..32).unwrap_or_default()))
     }
 
+    /// For a file that is sent as it is: strong, so that ranges of it may be put together.
+    pub(crate) fn of_file(checksum: &Checksum) -> Self {
+        Self(format!("\"{checksum}\""))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the client holds this answer already.
-    fn is_held(&self, request: &HeaderMap) -> bool {
+    pub(crate) fn is_held(&self, request: &HeaderMap) -> bool {
         let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
         let own = opaque(&self.0);
         let lines = request

@@ -26,6 +26,15 @@
 //! *Answers made of packs* carry an `ETag` of the packs' checksums and the question, so asking again is cheap and never
 //! stale.
 //!
+//! ```no_run
+//! # async fn example(deps: web::Deps) -> std::io::Result<()> {
+//! let stop = deps.stop.clone();
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! web::serve(listener, web::router(deps), stop).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! *Limits*: bodies 1 MiB, query strings 16 KiB, headers 64 lines and 128 KiB, 30 s to an answer, 1,024 connections.
 
 mod api;

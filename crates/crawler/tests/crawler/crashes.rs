@@ -30,7 +30,7 @@ async fn a_stopped_crawl_goes_on_as_if_nothing_had_been() {
     let server = web().await;
     let whole = expected(&server).await;
     assert_eq!(whole.len(), 121);
-    let world = World::new(&server, |site| site.delay_ms = 2).await;
+    let world = World::new(&server, |site| site.delay_ms = 8).await;
     let crawler = world.crawler();
     let id = crawler.start(&world.source).await.unwrap();
     let mut progress = crawler.progress(&id).unwrap();
@@ -47,6 +47,15 @@ async fn a_stopped_crawl_goes_on_as_if_nothing_had_been() {
         "{:?}",
         server.requests()
     );
+}
+
+/// The end of a runtime looks like a failed attempt to some requests.
+async fn patient_world(server: &Server) -> World {
+    let world = World::new(server, |_| ()).await;
+    let mut source = world.crawldb.source(&world.source).await.unwrap().unwrap();
+    source.retry.max_retries = 100;
+    world.crawldb.update_source(source).await.unwrap();
+    world
 }
 
 /// Kills the crawler after `life`, again and again, until the crawl is over.
@@ -94,7 +103,7 @@ fn a_crawl_survives_being_killed_anywhere() {
     let whole = runtime.block_on(expected(&server));
     let mut lives = 0;
     for millis in [3, 17, 29, 41, 60, 90, 140] {
-        let world = runtime.block_on(World::new(&server, |_| ()));
+        let world = runtime.block_on(patient_world(&server));
         lives += crash(&server, &world, Duration::from_millis(millis));
         server.forget_requests();
         runtime.block_on(async {

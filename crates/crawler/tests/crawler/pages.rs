@@ -115,7 +115,7 @@ async fn a_start_url_may_move_to_another_host() {
         .await;
     let port = server.port;
     let world = World::new(&server, |site| {
-        site.resolve.push(format!("www.site.test:{port}:127.0.0.1"))
+        site.resolve.push(format!("www.site.test:{port}:127.0.0.1"));
     })
     .await;
     check_completed(&world.crawl().await);

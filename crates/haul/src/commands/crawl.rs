@@ -107,14 +107,21 @@ pub(crate) async fn crawl_and_pack(
     source: &SourceId,
     stop: &CancellationToken,
 ) -> Result<Option<Done>> {
-    let id = resume_or_start(service, source).await?;
+    let resumed = service.crawler.resume().await?;
     let bar = CrawlBar::new();
-    let crawled = follow(service, &id, &bar, stop).await;
-    if !crawled? {
-        bar.end();
-        service.stop().await?;
-        return Ok(None);
-    }
+    let id = match left_unpacked(service, source).await? {
+        Some(id) => id,
+        None => {
+            let id = resume_or_start(service, source, &resumed).await?;
+            let crawled = follow(service, &id, &bar, stop).await;
+            if !crawled? {
+                bar.end();
+                service.stop().await?;
+                return Ok(None);
+            }
+            id
+        }
+    };
     bar.say("packing");
     tokio::select! {
         packed = service.packer.flush() => packed?,
@@ -166,11 +173,26 @@ async fn packing_failed(service: &Service) -> String {
     }
 }
 
-async fn resume_or_start(service: &Service, source: &SourceId) -> Result<CrawlId> {
-    let resumed = service.crawler.resume().await?;
-    if let Some(id) = resumed.into_iter().find(|id| id.source() == *source) {
+/// The crawl that was complete when its process ended, and whose packs were not all published: only that is left.
+async fn left_unpacked(service: &Service, source: &SourceId) -> Result<Option<CrawlId>> {
+    let newest = service.stores.crawldb.crawls(Some(source), 1).await?.pop();
+    let Some(crawl) = newest.filter(|crawl| crawl.status == CrawlStatus::Completed) else {
+        return Ok(None);
+    };
+    if !service.packer.has_unpublished(source).await? {
+        return Ok(None);
+    }
+    output::say(&format!(
+        "crawl {} was complete, but not packed; packing it",
+        crawl.id
+    ));
+    Ok(Some(crawl.id))
+}
+
+async fn resume_or_start(service: &Service, source: &SourceId, resumed: &[CrawlId]) -> Result<CrawlId> {
+    if let Some(id) = resumed.iter().find(|id| id.source() == *source) {
         output::say(&format!("going on with crawl {id}"));
-        return Ok(id);
+        return Ok(id.clone());
     }
     match service.crawler.start(source).await {
         Ok(id) => Ok(id),

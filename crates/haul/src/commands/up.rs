@@ -56,8 +56,14 @@ pub(crate) async fn serve(
         stores,
         crawler,
         packer,
-        registry,
+        mut registry,
     } = service;
+    library.metrics().register(&mut registry);
+    let names = config
+        .names
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
     let deps = web::Deps {
         crawldb: stores.crawldb.clone(),
         crawler: crawler.clone(),
@@ -66,6 +72,7 @@ pub(crate) async fn serve(
         packs_folder: folder.packs(),
         archive: stores.archive.clone(),
         registry,
+        names: names.map(ToOwned::to_owned).collect(),
         stop: stop.clone(),
     };
     web::serve(listener, web::router(deps), stop).await;

@@ -51,6 +51,11 @@ impl SqliteEngine {
         })
     }
 
+    /// Removes the members of all groups: those that are alive must join again.
+    pub(crate) fn forget_members(&self) -> Result<(), LogError> {
+        self.write_with(|transaction| transaction.execute("DELETE FROM members", []).map(|_| ()))
+    }
+
     fn read_with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, LogError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map_err(|error| failure::explain(&self.path, error))

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use model::Host;
 use search::{Highlighted, Hit, Request};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -69,7 +70,7 @@ struct WebResult {
         ("affiliate" = Option<String>, Query, description = "Accepted; all packs are searched whatever it says"),
         ("access_key" = Option<String>, Query, description = "Accepted; none is needed"),
         ("query" = String, Query, description = "As `q` of /api/v1/search"),
-        ("sitelimit" = Option<String>, Query, description = "Only pages of this host, or below host/path"),
+        ("sitelimit" = Option<String>, Query, description = "Only pages of these hosts, separated by spaces, or below one host/path"),
         ("limit" = Option<usize>, Query, description = "1 to 50; 20 where it is missing"),
         ("offset" = Option<usize>, Query, description = "Results to skip, 0 to 999"),
         ("enable_highlighting" = Option<bool>, Query, description = "Marks matches unless it is false"),
@@ -115,7 +116,7 @@ impl Asked {
         }
         Ok(Self {
             query: query.to_owned(),
-            site: filter(params.text("sitelimit")),
+            site: filter(params.text("sitelimit"))?,
             limit: params.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
             offset: params.number("offset", 0, 0..=MAX_OFFSET)?,
             highlighting: !matches!(params.text("enable_highlighting"), "false" | "0"),
@@ -192,17 +193,26 @@ impl Asked {
     }
 }
 
-/// `example.gov/forms` as filters of a query.
-fn filter(sitelimit: &str) -> String {
-    let place = sitelimit
-        .trim_start_matches("https://")
-        .trim_start_matches("http://");
-    let (host, path) = place.split_once('/').unwrap_or((place, ""));
-    match (host, path) {
-        ("", _) => String::new(),
-        (host, "") => format!("site:{host}"),
-        (host, path) => format!("site:{host} path:/{path}"),
+/// `example.gov/forms`, or several hosts separated by spaces, as filters of a query.
+fn filter(sitelimit: &str) -> Result<String, Problem> {
+    let places: Vec<(&str, &str)> = sitelimit.split_whitespace().map(place).collect();
+    if places.len() > 1 && places.iter().any(|(_, path)| !path.is_empty()) {
+        let detail = "\"sitelimit\" takes several hosts, or one host with a path; ask once for each path";
+        return Err(Problem::bad_request(detail));
     }
+    let mut filters = Vec::new();
+    for (host, path) in places {
+        filters.push(format!("site:{}", Host::new(host)?));
+        if !path.is_empty() {
+            filters.push(format!("path:/{path}"));
+        }
+    }
+    Ok(filters.join(" "))
+}
+
+fn place(limit: &str) -> (&str, &str) {
+    let place = limit.trim_start_matches("https://").trim_start_matches("http://");
+    place.split_once('/').unwrap_or((place, ""))
 }
 
 #[cfg(test)]
@@ -211,9 +221,16 @@ mod tests {
 
     #[test]
     fn a_site_limit_is_a_filter() {
-        assert_eq!(filter(""), "");
-        assert_eq!(filter("example.gov"), "site:example.gov");
-        assert_eq!(filter("https://example.gov/"), "site:example.gov");
-        assert_eq!(filter("example.gov/forms/w9"), "site:example.gov path:/forms/w9");
+        let filter = |sitelimit| filter(sitelimit).map_err(|problem| problem.detail().to_owned());
+        assert_eq!(filter(""), Ok(String::new()));
+        assert_eq!(filter("example.gov"), Ok("site:example.gov".into()));
+        assert_eq!(filter("https://Example.gov/"), Ok("site:example.gov".into()));
+        assert_eq!(
+            filter("example.gov/forms/w9"),
+            Ok("site:example.gov path:/forms/w9".into())
+        );
+        assert_eq!(filter("a.gov  b.gov"), Ok("site:a.gov site:b.gov".into()));
+        assert!(filter("a.gov/x b.gov").is_err_and(|detail| detail.contains("one host with a path")));
+        assert!(filter("a<b").is_err());
     }
 }

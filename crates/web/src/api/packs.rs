@@ -13,6 +13,7 @@ use tower_http::services::ServeFile;
 use utoipa::ToSchema;
 
 use crate::display::rfc3339;
+use crate::fresh::Tag;
 use crate::params::{Named, Params, segment};
 use crate::problem::Problem;
 use crate::router::PACK_MEDIA_TYPE;
@@ -92,9 +93,9 @@ pub(crate) async fn file(
         ))
     };
     let (host, checksum) = current.ok_or_else(missing)?;
-    let tag = format!("\"{checksum}\"");
-    if holds(request.headers(), &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    let tag = Tag::of_file(&checksum);
+    if tag.is_held(request.headers()) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.as_str())]).into_response());
     }
     let path = app.packs_folder.join(format!("{checksum}.sqlite"));
     let answer = ServeFile::new(path).oneshot(unconditional(request, &tag)).await;
@@ -111,11 +112,11 @@ pub(crate) async fn file(
 
 /// Conditions are judged by checksum here, never by the time of the file: it says nothing about a pack. A range of a
 /// pack that was replaced meanwhile becomes the whole file.
-fn unconditional(mut request: Request, tag: &str) -> Request {
+fn unconditional(mut request: Request, tag: &Tag) -> Request {
     let headers = request.headers_mut();
     let continues = headers
         .get(header::IF_RANGE)
-        .is_none_or(|held| held.as_bytes() == tag.as_bytes());
+        .is_none_or(|held| held.as_bytes() == tag.as_str().as_bytes());
     if !continues {
         headers.remove(header::RANGE);
     }
@@ -129,17 +130,7 @@ fn unconditional(mut request: Request, tag: &str) -> Request {
     request
 }
 
-fn holds(headers: &HeaderMap, tag: &str) -> bool {
-    let lines = headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
-    lines
-        .flat_map(|line| line.split(','))
-        .any(|held| held.trim() == tag)
-}
-
-fn describe(headers: &mut HeaderMap, host: &Host, tag: &str) {
+fn describe(headers: &mut HeaderMap, host: &Host, tag: &Tag) {
     let name: String = host
         .as_str()
         .chars()
@@ -157,7 +148,7 @@ fn describe(headers: &mut HeaderMap, host: &Host, tag: &str) {
             header::CONTENT_DISPOSITION,
             format!("attachment; filename=\"{name}.sqlite\""),
         ),
-        (header::ETAG, tag.to_owned()),
+        (header::ETAG, tag.as_str().to_owned()),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
     ];
     for (name, text) in texts {

@@ -7,7 +7,7 @@ use model::{ItemId, SourceId};
 
 use crate::api::items::{Slice, existing};
 use crate::api::wire::{STATES, disposition, is_waiting, state_name};
-use crate::display::time;
+use crate::display::{counted, time};
 use crate::pages::layout::{self, Area};
 use crate::pages::{chart, crawls, sources};
 use crate::params::{Named, Params, link};
@@ -128,7 +128,7 @@ fn trouble(item: &Item) -> Markup {
             div.notice.bad[item.state == ItemState::Escalated] {
                 p { strong { (error.message) } }
                 p.soft {
-                    (time(error.at)) " \u{b7} attempt " (item.retry_count) " of this crawl \u{b7} "
+                    (time(error.at)) " \u{b7} " (counted(item.retry_count.into(), "failed attempt")) " in this crawl, "
                     (item.consecutive_failures) " in a row"
                     @if is_waiting(item.state) { " \u{b7} due again " (time(item.next_attempt_at)) }
                 }
