@@ -53,7 +53,7 @@ impl Answer {
     pub fn page(title: &str, text: &str, links: &[String]) -> Self {
         let links: String = links
             .iter()
-            .map(|link| format!("<li><a href=\"{link}\">{link}</a>\n"))
+            .map(|link| format!("<li><a href=\"{link}\">next</a>\n"))
             .collect();
         let head = format!("<!doctype html>\n<html lang=\"en\"><title>{title}</title>\n<h1>{title}</h1>\n");
         Self::html(format!("{head}<p>{text}</p>\n<ul>{links}</ul>\n"))

@@ -202,9 +202,9 @@ fn broken_pdf() -> Result<()> {
 
 fn broken_html() -> Result<()> {
     let crawled = crawl(&["/open", "/latin"], |request| match request.path.as_str() {
-        "/open" => {
-            Answer::html("<title>Open<p><b>unclosed <i>lantern</b> in <table><td>the hall <!-- and then")
-        }
+        "/open" => Answer::html(
+            "<title>Open</title><p><b>unclosed <i>lantern</b> in <table><td>the hall <!-- and then",
+        ),
         _ => Answer::bytes(
             "text/html",
             b"<meta charset=iso-8859-1><title>Caf\xe9</title><p>\x93Cr\xe8me\x94".to_vec(),

@@ -1,4 +1,4 @@
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -69,6 +69,8 @@ pub enum ArchiveError {
 pub struct Archive {
     store: Arc<dyn ObjectStore>,
     place: String,
+    /// Where the archive is a folder of this machine.
+    folder: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Archive {
@@ -97,21 +99,26 @@ impl Archive {
             place: address.to_owned(),
             source,
         };
-        let store: Arc<dyn ObjectStore> = if url.scheme() == "file" {
+        if url.scheme() == "file" {
             let folder = url
                 .to_file_path()
                 .map_err(|()| ArchiveError::InvalidAddress(address.to_owned()))?;
             std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
             let local = LocalFileSystem::new_with_prefix(&folder).map_err(|error| failed(error.into()))?;
-            Arc::new(local.with_automatic_cleanup(true))
-        } else {
-            let (store, prefix) =
-                object_store::parse_url_opts(&url, options).map_err(|error| failed(error.into()))?;
-            Arc::new(PrefixStore::new(store, prefix))
-        };
+            let store = Arc::new(local.with_automatic_cleanup(true));
+            return Ok(Self {
+                store,
+                place: address.to_owned(),
+                folder: Some(folder),
+            });
+        }
+        let opened = object_store::parse_url_opts(&url, options);
+        let (store, prefix) = opened.map_err(|error| failed(error.into()))?;
+        let store = Arc::new(PrefixStore::new(store, prefix));
         Ok(Self {
             store,
             place: address.to_owned(),
+            folder: None,
         })
     }
 
@@ -120,6 +127,7 @@ impl Archive {
         Self {
             store: Arc::new(object_store::memory::InMemory::new()),
             place: "memory:///".into(),
+            folder: None,
         }
     }
 
@@ -243,7 +251,7 @@ impl Archive {
             .map_err(|error| self.unreadable(path.as_ref(), error))?;
         let partial = to.with_extension("partial");
         let written = self
-            .write_checked(answer.into_stream(), &path, checksum, &partial)
+            .receive(answer.into_stream(), &path, checksum, &partial)
             .await;
         if let Err(error) = written {
             // The partial file is of no use to anybody; that it could not be removed changes nothing.
@@ -254,7 +262,8 @@ impl Archive {
         renamed.map_err(|error| self.failed(&format!("write {}", to.display()), error))
     }
 
-    async fn write_checked(
+    /// Checks the bytes that come, and writes them, unless the file could be linked from an archive on the same disk.
+    async fn receive(
         &self,
         mut pieces: futures::stream::BoxStream<'static, object_store::Result<Bytes>>,
         path: &Path,
@@ -262,18 +271,33 @@ impl Archive {
         to: &FilePath,
     ) -> Result<(), ArchiveError> {
         let failed = |error: std::io::Error| self.failed(&format!("write {}", to.display()), error);
-        let mut file = tokio::fs::File::create(to).await.map_err(failed)?;
+        let mut file = match self.link(path, to) {
+            true => None,
+            false => Some(tokio::fs::File::create(to).await.map_err(failed)?),
+        };
         let mut hasher = Hasher::new();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| self.failed(&format!("read {path}"), error))?;
             hasher.update(&piece);
-            file.write_all(&piece).await.map_err(failed)?;
+            if let Some(file) = &mut file {
+                file.write_all(&piece).await.map_err(failed)?;
+            }
         }
-        file.flush().await.map_err(failed)?;
+        if let Some(mut file) = file {
+            file.flush().await.map_err(failed)?;
+        }
         if hasher.finish() != *checksum {
             return Err(self.damaged(path.as_ref(), "its checksum is not the one in its name"));
         }
         Ok(())
+    }
+
+    /// Objects never change, so a second name for one is as good as a copy, and takes no room.
+    fn link(&self, path: &Path, to: &FilePath) -> bool {
+        let Some(folder) = &self.folder else { return false };
+        // What a killed process left would be in the way.
+        let _ = std::fs::remove_file(to);
+        std::fs::hard_link(folder.join(path.as_ref()), to).is_ok()
     }
 
     /// Removes a pack that no manifest names any more; nothing where there is none.

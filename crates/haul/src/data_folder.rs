@@ -84,6 +84,17 @@ impl DataFolder {
         Ok(FolderLock(file))
     }
 
+    /// Waits until no other command searches. A running service has packs of its own, so it is not in the way.
+    pub(crate) fn lock_searches(&self) -> Result<FolderLock, DataFolderError> {
+        let unusable = |source| DataFolderError::Unusable {
+            path: self.0.clone(),
+            source,
+        };
+        let file = File::create(self.0.join("search.lock")).map_err(unusable)?;
+        file.lock().map_err(unusable)?;
+        Ok(FolderLock(file))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
@@ -96,9 +107,14 @@ impl DataFolder {
         self.0.join("updates.sqlite")
     }
 
-    /// Packs that search has fetched.
+    /// Packs that the running service has fetched.
     pub(crate) fn packs(&self) -> PathBuf {
         self.0.join("packs")
+    }
+
+    /// Packs that `haul search` has fetched.
+    pub(crate) fn searched(&self) -> PathBuf {
+        self.0.join("searched")
     }
 
     /// Packs that are being built.

@@ -1,6 +1,7 @@
 //! The stages that run in this process: from sites to published packs.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -67,12 +68,12 @@ impl Service {
     }
 }
 
-/// Opens the published packs; `refresh_all` or `run` brings them.
-pub(crate) fn open_library(config: &Config, folder: &DataFolder) -> Result<Library> {
+/// Opens the published packs, which are kept in `folder`; `refresh_all` or `run` brings them.
+pub(crate) fn open_library(config: &Config, folder: PathBuf) -> Result<Library> {
     let options = LibraryOptions {
         max_open_packs: NonZeroUsize::new(config.search.max_open_packs).unwrap_or(NonZeroUsize::MIN),
         time_limit: Duration::from_millis(config.search.timeout_ms),
-        ..LibraryOptions::new(folder.packs())
+        ..LibraryOptions::new(folder)
     };
     Ok(Library::open(assembly::open_archive(config)?, options)?)
 }

@@ -121,6 +121,12 @@ impl Library {
             .collect()
     }
 
+    /// The file of a host's current pack. It goes some time after the pack was replaced, but who opened it keeps it.
+    pub fn file(&self, host: &Host) -> Option<(Checksum, PathBuf)> {
+        let file = self.inner.packs(|known| known == host).pop()?;
+        Some((file.checksum, file.path.clone()))
+    }
+
     /// Answers a question. All of the answer comes from the packs that were current when it began.
     ///
     /// # Errors

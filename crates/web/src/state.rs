@@ -1,4 +1,3 @@
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use archive::Archive;
@@ -21,8 +20,6 @@ pub struct Deps {
     pub packer: Packer,
     /// Answers searches.
     pub library: Library,
-    /// The folder that the library keeps its packs in, from where they are downloaded.
-    pub packs_folder: PathBuf,
     /// What is published.
     pub archive: Archive,
     /// What `/metrics` shows; the router adds its own figures.
@@ -40,7 +37,6 @@ pub(crate) struct App {
     pub(crate) crawler: Crawler,
     pub(crate) packer: Packer,
     pub(crate) library: Library,
-    pub(crate) packs_folder: PathBuf,
     pub(crate) archive: Archive,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
@@ -55,7 +51,6 @@ impl App {
             crawler,
             packer,
             library,
-            packs_folder,
             archive,
             mut registry,
             names,
@@ -67,7 +62,6 @@ impl App {
             crawler,
             packer,
             library,
-            packs_folder,
             archive,
             metrics,
             registry,

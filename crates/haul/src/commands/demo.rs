@@ -94,7 +94,7 @@ async fn add_source(service: &Service, site: &DemoSite) -> Result<SourceId> {
 }
 
 async fn show_sample(config: &Config, folder: &DataFolder, output: Output, site: &DemoSite) -> Result<()> {
-    let library = service::open_library(config, folder)?;
+    let library = service::open_library(config, folder.packs())?;
     library.refresh_all().await?;
     let query = site.sample_queries.first().copied().unwrap_or("county");
     let answer = library

@@ -41,7 +41,8 @@ pub(crate) async fn run(config: &Config, output: Output, search: cli::Search) ->
 
 async fn in_folder(config: &Config, request: &Request) -> Result<Answer> {
     let folder = DataFolder::existing(&config.data)?;
-    let library = service::open_library(config, &folder)?;
+    let _turn = folder.lock_searches()?;
+    let library = service::open_library(config, folder.searched())?;
     for error in library.refresh_all().await? {
         output::say(&format!("warning: {error}"));
     }

@@ -49,7 +49,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<()> {
-    let library = service::open_library(config, folder)?;
+    let library = service::open_library(config, folder.packs())?;
     let (follower, log, token) = (library.clone(), service.stores.log.clone(), stop.clone());
     let following = tokio::spawn(async move { follower.run(&log, "local", token).await });
     let Service {
@@ -69,7 +69,6 @@ pub(crate) async fn serve(
         crawler: crawler.clone(),
         packer: packer.clone(),
         library,
-        packs_folder: folder.packs(),
         archive: stores.archive.clone(),
         registry,
         names: names.map(ToOwned::to_owned).collect(),

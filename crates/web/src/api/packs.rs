@@ -86,18 +86,16 @@ pub(crate) async fn file(
     Named(host): Named<Host>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let current = app.library.hosts().into_iter().find(|(known, _)| *known == host);
     let missing = || {
         Problem::not_found(format!(
             "no pack of {host} is published here; /packs shows those that are"
         ))
     };
-    let (host, checksum) = current.ok_or_else(missing)?;
+    let (checksum, path) = app.library.file(&host).ok_or_else(missing)?;
     let tag = Tag::of_file(&checksum);
     if tag.is_held(request.headers()) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.as_str())]).into_response());
     }
-    let path = app.packs_folder.join(format!("{checksum}.sqlite"));
     let answer = ServeFile::new(path).oneshot(unconditional(request, &tag)).await;
     let Ok(mut response) = answer.map(IntoResponse::into_response);
     if response.status() == StatusCode::NOT_FOUND {

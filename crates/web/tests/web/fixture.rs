@@ -54,7 +54,6 @@ impl Parts {
             crawler: crawler.clone(),
             packer,
             library: library.clone(),
-            packs_folder,
             archive: archive.clone(),
             registry,
             names: vec!["haul.test".into()],
