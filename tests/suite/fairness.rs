@@ -78,13 +78,7 @@ fn small_ones_first() -> Result<()> {
 }
 
 fn described(manifest: &Value) -> (String, (u64, u64)) {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let current = &manifest["current"];
-    (
-        text(&manifest["host"]),
-        (
-            current["pages"].as_u64().unwrap_or_default(),
-            text(&current["built_at"]),
-        ),
-    )
+    let host = manifest["host"].as_str().unwrap_or_default().to_owned();
+    let figure = |name: &str| manifest["current"][name].as_u64().unwrap_or_default();
+    (host, (figure("pages"), figure("built_at")))
 }

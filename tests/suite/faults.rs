@@ -197,7 +197,7 @@ fn broken_pdf() -> Result<()> {
         _ => Answer::page("Good", "A good page.", &[]),
     })?;
     crawled.finds("good", 1)?;
-    crawled.escalated("/report.pdf", "PDF")
+    crawled.escalated("/report.pdf", "pdf")
 }
 
 fn broken_html() -> Result<()> {

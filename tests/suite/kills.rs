@@ -14,7 +14,7 @@ const SEED: u64 = 20_261_121;
 const CONCURRENCY: usize = 4;
 
 /// What one kill can cost: fetches under way, and fetched pages that were not yet written together.
-const FETCHES_PER_KILL: usize = 64;
+const FETCHES_PER_KILL: usize = 0;
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.test(
