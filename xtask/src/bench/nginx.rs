@@ -49,7 +49,7 @@ impl Nginx {
 
     /// Where a crawl begins.
     pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/index.html", self.port)
+        format!("http://127.0.0.1:{}/", self.port)
     }
 
     /// Different HTML pages that were answered in full since the last call.
@@ -84,7 +84,7 @@ http {{
   access_log {folder}/access.log pages;
   client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
   uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  server {{ listen 127.0.0.1:{port}; root {documents}; }}
+  server {{ listen 127.0.0.1:{port}; root {documents}; autoindex on; }}
 }}
 "
     )

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from urllib.parse import urlsplit
 
 from scrapy.crawler import CrawlerProcess
@@ -40,4 +41,6 @@ with open(output, "w") as lines:
         }
     )
     process.crawl(Pages)
+    started = time.monotonic()
     process.start()
+    print(time.monotonic() - started)
