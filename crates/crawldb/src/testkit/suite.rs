@@ -216,29 +216,20 @@ async fn scans_find_what_they_ask_for(store: &dyn Store) -> Result<(), StoreErro
     let source = crawl_source(&old);
     let all = everything(&source);
     let at = |millis| Some(Timestamp::from_millis(millis));
+    let in_states = |states| Scan {
+        states,
+        ..all.clone()
+    };
+    let expired = |millis, states| Scan {
+        lease_expired_at: at(millis),
+        states,
+        ..all.clone()
+    };
     for (scan, expected) in [
         (all.clone(), vec![1, 2, 3, 4, 5]),
-        (
-            Scan {
-                states: &[ItemState::InFlight],
-                ..all.clone()
-            },
-            vec![2, 3],
-        ),
-        (
-            Scan {
-                states: &[ItemState::Escalated],
-                ..all.clone()
-            },
-            vec![4],
-        ),
-        (
-            Scan {
-                states: &[ItemState::Escalated, ItemState::Success],
-                ..all.clone()
-            },
-            vec![1, 4],
-        ),
+        (in_states(&[ItemState::InFlight]), vec![2, 3]),
+        (in_states(&[ItemState::Escalated]), vec![4]),
+        (in_states(&[ItemState::Escalated, ItemState::Success]), vec![1, 4]),
         (
             Scan {
                 crawl: Some(&new.id),
@@ -253,21 +244,8 @@ async fn scans_find_what_they_ask_for(store: &dyn Store) -> Result<(), StoreErro
             },
             vec![3, 4],
         ),
-        (
-            Scan {
-                lease_expired_at: at(1_000),
-                ..all.clone()
-            },
-            vec![2],
-        ),
-        (
-            Scan {
-                lease_expired_at: at(2_000),
-                states: &[ItemState::InFlight],
-                ..all.clone()
-            },
-            vec![2, 3],
-        ),
+        (expired(1_000, &[]), vec![2]),
+        (expired(2_000, &[ItemState::InFlight]), vec![2, 3]),
     ] {
         assert_eq!(numbers(&store.scan(&scan).await?), expected, "{scan:?}");
     }
