@@ -13,7 +13,7 @@ use crate::{FORMAT_VERSION, Meta, ORDINAL_BITS, PackError, Page, SourceDigest, W
 /// Bytes that a title, heading or passage may have; far above what extraction produces.
 const MAX_FIELD_BYTES: usize = 1 << 16;
 
-/// Two leaves of the index fill a page of the database.
+/// Four leaves of the index fill a page of the database; it is what FTS5 uses by default, so that it can go on from there.
 const LEAF_BYTES: usize = 4050;
 
 /// Text that is inverted in one go.
@@ -52,6 +52,12 @@ impl Content {
         self.insert_passages(id, page)?;
         self.count(page);
         Ok(())
+    }
+
+    /// Makes the database behave as on a disk with room for `pages` pages.
+    #[cfg(test)]
+    pub(crate) fn limit_pages(&self, pages: u32) -> Result<(), PackError> {
+        Ok(self.connection.pragma_update(None, "max_page_count", pages)?)
     }
 
     fn insert_page(&self, id: i64, page: &Page) -> Result<(), PackError> {
@@ -159,7 +165,7 @@ impl Content {
 /// A private file needs no journal, no lock and no sync: if anything fails, it is removed.
 fn tune(connection: &Connection) -> Result<(), PackError> {
     connection.execute_batch(
-        "PRAGMA page_size = 32768; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
+        "PRAGMA page_size = 16384; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
          PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;",
     )?;
     Ok(())

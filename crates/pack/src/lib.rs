@@ -2,7 +2,7 @@
 //!
 //! A pack holds the text of the pages of a host and a full-text index over it. Any SQLite with FTS5 reads and searches it
 //! (`sqlite3`, Datasette); no function or tokenizer of ours is needed. A pack is written once, as a whole, and
-//! never changed: [`Writer`] makes one, [`verify`] checks one that came from elsewhere, [`Pack`] reads one.
+//! never changed: [`Writer`] makes one, [`verify`] and [`check`] look whether one is whole, [`Pack`] reads one.
 //!
 //! # The file
 //!
@@ -72,5 +72,5 @@ pub use crate::page::Page;
 pub use crate::reader::Pack;
 pub use crate::schema::{APPLICATION_ID, FORMAT_VERSION, ORDINAL_BITS, page_of};
 pub use crate::tokenizer::{Token, Tokenizer};
-pub use crate::verify::verify;
+pub use crate::verify::{check, verify};
 pub use crate::writer::{Summary, Writer, WriterOptions};

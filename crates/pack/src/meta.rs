@@ -48,7 +48,9 @@ impl Meta {
     /// Writes the table.
     pub(crate) fn write(&self, connection: &Connection) -> Result<(), PackError> {
         let mut insert = connection.prepare("INSERT INTO meta(name, value) VALUES(?1, ?2)")?;
-        let serde_json::Value::Object(fields) = serde_json::to_value(self).map_err(corrupt)? else {
+        let serde_json::Value::Object(fields) =
+            serde_json::to_value(self).map_err(|error| corrupt(&error))?
+        else {
             return Ok(());
         };
         for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
@@ -72,20 +74,19 @@ impl Meta {
                 supported: FORMAT_VERSION,
             });
         }
-        let meta = |name: &str| missing(name);
         Ok(Self {
-            format: found.ok_or_else(|| meta("format"))?,
+            format: found.ok_or_else(|| missing("format"))?,
             generator: values
                 .get("generator")
                 .cloned()
-                .ok_or_else(|| meta("generator"))?,
-            host: Host::new(values.get("host").map_or("", String::as_str)).map_err(|_| meta("host"))?,
-            built_at: time(&values, "built_at").ok_or_else(|| meta("built_at"))?,
+                .ok_or_else(|| missing("generator"))?,
+            host: Host::new(values.get("host").map_or("", String::as_str)).map_err(|_| missing("host"))?,
+            built_at: time(&values, "built_at").ok_or_else(|| missing("built_at"))?,
             crawl_started_at: time(&values, "crawl_started_at"),
             crawl_ended_at: time(&values, "crawl_ended_at"),
-            pages: number(&values, "pages").ok_or_else(|| meta("pages"))?,
-            passages: number(&values, "passages").ok_or_else(|| meta("passages"))?,
-            text_bytes: number(&values, "text_bytes").ok_or_else(|| meta("text_bytes"))?,
+            pages: number(&values, "pages").ok_or_else(|| missing("pages"))?,
+            passages: number(&values, "passages").ok_or_else(|| missing("passages"))?,
+            text_bytes: number(&values, "text_bytes").ok_or_else(|| missing("text_bytes"))?,
             languages: json(&values, "languages")?,
             sources: json(&values, "sources")?,
         })
@@ -104,13 +105,13 @@ fn json<T: serde::de::DeserializeOwned>(
     values: &BTreeMap<String, String>,
     name: &str,
 ) -> Result<T, PackError> {
-    serde_json::from_str(values.get(name).ok_or_else(|| missing(name))?).map_err(corrupt)
+    serde_json::from_str(values.get(name).ok_or_else(|| missing(name))?).map_err(|error| corrupt(&error))
 }
 
 fn missing(name: &str) -> PackError {
     PackError::Corrupt(format!("the table meta has no valid {name}"))
 }
 
-fn corrupt(error: serde_json::Error) -> PackError {
+fn corrupt(error: &serde_json::Error) -> PackError {
     PackError::Corrupt(error.to_string())
 }

@@ -196,3 +196,69 @@ fn digest(file: &Path) -> Result<(Checksum, u64), PackError> {
         length += read as u64;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use extract::{Extract, Passage};
+    use model::{ItemId, PageUrl, SourceId};
+
+    fn page(number: usize) -> Page {
+        let url = PageUrl::parse(&format!("https://example.gov/{number}")).unwrap();
+        let passage = Passage {
+            text: format!("word{number} ").repeat(400),
+            ..Passage::default()
+        };
+        Page {
+            source: SourceId::new("a").unwrap(),
+            item: ItemId::new(url.as_str()).unwrap(),
+            checksum: Checksum::of(b""),
+            fetched_at: Timestamp::default(),
+            extract: Extract {
+                passages: vec![passage],
+                ..Extract::default()
+            },
+            url,
+        }
+    }
+
+    /// Builds a pack on a disk that is full after so many pages of the database.
+    fn build(folder: &Path, pages: u32) -> Result<Summary, PackError> {
+        let options = WriterOptions::new(Host::new("example.gov").unwrap(), Timestamp::default());
+        let mut writer = Writer::create(&folder.join("a.pack"), &options)?;
+        writer.content.limit_pages(pages)?;
+        for number in 0..100 {
+            if let Err(error) = writer.add(&page(number)) {
+                assert!(matches!(writer.add(&page(number)), Err(PackError::Unfinished)));
+                assert!(matches!(writer.finish(), Err(PackError::Unfinished)));
+                return Err(error);
+            }
+        }
+        writer.finish()
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_wherever_it_strikes_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pages = 15;
+        while let Err(error) = build(folder.path(), pages) {
+            let code = match &error {
+                PackError::Database(error) => error.sqlite_error_code(),
+                _ => None,
+            };
+            assert_eq!(
+                code,
+                Some(rusqlite::ErrorCode::DiskFull),
+                "{pages} pages: {error}"
+            );
+            assert_eq!(
+                std::fs::read_dir(folder.path()).unwrap().count(),
+                0,
+                "{pages} pages"
+            );
+            pages += 1;
+        }
+        assert!(pages > 30, "{pages}");
+        crate::verify(&folder.path().join("a.pack")).unwrap();
+    }
+}

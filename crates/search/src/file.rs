@@ -15,7 +15,7 @@ use crate::searcher::{Searcher, Stop};
 ///
 /// When the file is no pack, or one that cannot be read.
 pub fn search_file(path: &Path, request: &Request) -> Result<Answer, SearchError> {
-    let meta = pack::verify(path)?;
+    let meta = pack::check(path)?;
     let (query, stop) = (Query::parse(&request.query), Stop::default());
     let mut searcher = Searcher::first(path)?;
     let found = searcher.find(&query, &stop)?;

@@ -257,7 +257,7 @@ impl Inner {
     /// Takes in the file that was fetched, or removes it.
     fn verify(&self, host: &Host, checksum: Checksum) -> Result<Arc<PackFile>, Bad> {
         let path = self.files.unverified(&checksum);
-        let reason = match pack::verify(&path) {
+        let reason = match pack::check(&path) {
             Ok(meta) if meta.host == *host => return self.files.admit(host, &checksum).map_err(Bad::Folder),
             Ok(meta) => format!("it is the pack of {}", meta.host),
             Err(error) => SearchError::from(error).to_string(),

@@ -15,6 +15,8 @@ pub(crate) struct Block {
     /// Position in the order of blocks.
     pub(crate) number: usize,
     text: String,
+    /// Bytes of all fields, shared text counted as often as it is shared: what inverting takes memory for.
+    weight: usize,
     rows: Vec<Span>,
 }
 
@@ -34,6 +36,7 @@ impl Block {
         };
         for (column, field) in row.fields.into_iter().enumerate() {
             span.fields[column] = self.place(column, field);
+            self.weight += field.len();
         }
         self.rows.push(span);
     }
@@ -54,9 +57,9 @@ impl Block {
         &self.text[start as usize..end as usize]
     }
 
-    /// Whether it has `limit` bytes of text, or as many rows as can be.
+    /// Whether its fields have `limit` bytes, or it has as many rows as can be.
     pub(crate) fn is_full(&self, limit: usize) -> bool {
-        self.text.len() >= limit || self.rows.len() >= MAX_ROWS
+        self.weight >= limit || self.rows.len() >= MAX_ROWS
     }
 
     /// Bytes of text.

@@ -5,7 +5,7 @@ use crate::index::words::Words;
 use crate::terms::is_cjk;
 use crate::tokenizer::Tokenizer;
 
-/// Distinct runs after which everything is forgotten, to bound memory.
+/// Distinct runs, or terms, after which everything is forgotten, to bound memory.
 const MAX_RUNS: usize = 1 << 20;
 
 /// A longer token is cut, as FTS5 does.
@@ -201,7 +201,7 @@ impl Dictionary {
 
     /// Forgets everything when there is much of it; to be called between blocks.
     pub(crate) fn trim(&mut self, words: &mut Words) {
-        if self.short.len() + self.long.len() > MAX_RUNS {
+        if (self.short.len() + self.long.len()).max(self.terms.len()) > MAX_RUNS {
             self.clear(words);
         }
     }

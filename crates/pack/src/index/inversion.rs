@@ -77,8 +77,10 @@ pub(crate) struct Inverter {
 }
 
 /// A term at a place, in one word: number of the term (24 bits), of the row in its block (20), of the column (2) and of
-/// the token in it (18). A block has fewer than 2^24 tokens, and a field fewer than 2^18 (it is at most 64 KiB long, and
-/// extra terms are at most three times that).
+/// the token in it (18).
+///
+/// That is enough: a dictionary has at most 2^20 terms before a block, which adds fewer than it has bytes; a field has at
+/// most 64 KiB, hence half as many tokens, and three such fields have at most two extra terms for each token.
 #[derive(Clone, Copy)]
 struct Posting(u64);
 

@@ -41,7 +41,7 @@ use crate::PackError;
 pub(crate) struct IndexOptions {
     /// Threads that invert text.
     pub(crate) threads: NonZeroUsize,
-    /// Bytes of text that are inverted in one go, below 16 MiB. Larger blocks mean fewer to merge, smaller ones stay in the
+    /// Bytes of text that are inverted in one go, at most 8 MiB. Larger blocks mean fewer to merge, smaller ones stay in the
     /// processor's cache.
     pub(crate) block_bytes: usize,
     /// Bytes of inverted text to hold in memory before a segment is written.

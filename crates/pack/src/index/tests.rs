@@ -181,7 +181,7 @@ fn document(number: usize, length: usize) -> Document {
         "rare",
     ];
     let pick = |at: usize| match (number * 31 + at * 17 + at * at * number) % 97 {
-        0 if number % 50 == 0 => words[9].to_owned(),
+        0 if number.is_multiple_of(50) => words[9].to_owned(),
         1 => format!("unique{number}x{at}"),
         2 => "longer-than-sixteen-bytesinonerunofletters".to_owned(),
         other => words[other % 9].to_owned(),
@@ -205,7 +205,7 @@ fn is_what_fts5_would_have_written() {
 fn long_doclists_are_indexed_on_several_levels() {
     // One word in every row, and rows with more positions than a leaf holds.
     let documents: Vec<_> = (0..6000)
-        .map(|number| document(number, if number % 500 == 0 { 900 } else { 3 }))
+        .map(|number| document(number, if number.is_multiple_of(500) { 900 } else { 3 }))
         .collect();
     let ours = ours(&documents, tiny());
     let levels: i64 = ours

@@ -23,8 +23,7 @@ pub(crate) fn append(text: &str, terms: &mut String) {
         return;
     }
     for run in runs(text) {
-        let mut characters = run.char_indices().map(|(at, _)| at).peekable();
-        while let Some(start) = characters.next() {
+        for (start, _) in run.char_indices() {
             let rest = &run[start..];
             let end = rest.chars().take(2).map(char::len_utf8).sum();
             if !terms.is_empty() {
