@@ -107,6 +107,10 @@ impl Haul {
     pub fn start_as(&self, mut command: Command) -> Result<Running> {
         let talk = TempDir::with_prefix_in("talk-", self.folder.path())?.keep();
         let (stdout, stderr) = (talk.join("stdout"), talk.join("stderr"));
+        // What the person who runs the tests has set up for their own Haul, and the tests' own variables, stay outside.
+        let ours = std::env::vars_os().map(|(name, _)| name);
+        ours.filter(|name| name.to_string_lossy().starts_with("HAUL_"))
+            .for_each(|name| _ = command.env_remove(name));
         command
             .env("HAUL_DATA", self.data())
             .current_dir(self.folder.path())

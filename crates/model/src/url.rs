@@ -236,7 +236,8 @@ impl From<PageUrl> for String {
     }
 }
 
-/// Decodes what needs no encoding (RFC 3986 section 2.3) and writes the rest with upper-case digits.
+/// Decodes what needs no encoding (RFC 3986 section 2.3), writes the rest with upper-case digits, and encodes percent
+/// signs that encode nothing.
 fn normalise_percent_encoding(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut normal = String::with_capacity(text.len());
@@ -254,6 +255,12 @@ fn normalise_percent_encoding(text: &str) -> String {
             Some(value) => {
                 normal.push_str(&format!("%{value:02X}"));
                 at += 3;
+            }
+            // A percent sign that encodes nothing stands for itself; left as it is, it could begin an encoding once
+            // what follows it is decoded.
+            None if byte == b'%' => {
+                normal.push_str("%25");
+                at += 1;
             }
             // The `url` crate leaves only ASCII in paths and queries.
             None => {
@@ -320,6 +327,10 @@ mod tests {
         check("http://bücher.example/", "http://xn--bcher-kva.example/");
         check("  http://example.gov/a\n", "http://example.gov/a");
         check("http://example.gov/%2e%2e/a", "http://example.gov/a");
+        check(
+            "http://example.gov/100%/%4%44?%",
+            "http://example.gov/100%25/%254D?%25",
+        );
     }
 
     #[test]

@@ -103,8 +103,7 @@ fn cause<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
         }
         let hidden = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = match hidden {
-            Some(hidden) if hidden.is::<E>() => return hidden.downcast_ref(),
-            Some(hidden) => hidden.source().or_else(|| error.source()),
+            Some(hidden) => Some(hidden),
             None => error.source(),
         };
     }
