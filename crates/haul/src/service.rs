@@ -2,14 +2,17 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use crawler::{Crawler, CrawlerDeps, CrawlerOptions};
 use extract::{PdfLimits, PdfReader};
+use model::Timestamp;
 use packer::{Packer, PackerOptions};
 use prometheus_client::registry::Registry;
 use search::{Library, LibraryOptions};
+use tokio_util::task::AbortOnDropHandle;
+use updates::UpdateLog;
 
 use crate::assembly::{self, Stores};
 use crate::config::Config;
@@ -21,7 +24,12 @@ pub(crate) struct Service {
     pub(crate) crawler: Crawler,
     pub(crate) packer: Packer,
     pub(crate) registry: Registry,
+    /// Removes old records from the log, as long as the service runs.
+    pub(crate) cleaning: AbortOnDropHandle<()>,
 }
+
+/// How often the log is cleaned; also the first thing that a service does.
+const CLEANING: Duration = Duration::from_secs(3_600);
 
 impl Service {
     /// Starts both stages.
@@ -52,12 +60,23 @@ impl Service {
         };
         let packer =
             Packer::start(stores.log.clone(), stores.archive.clone(), options, &mut registry).await?;
+        let cleaning = AbortOnDropHandle::new(tokio::spawn(Self::clean(stores.log.clone())));
         Ok(Self {
             stores,
             crawler,
             packer,
             registry,
+            cleaning,
         })
+    }
+
+    async fn clean(log: UpdateLog) {
+        loop {
+            if let Err(error) = log.clean_up(Timestamp::from(SystemTime::now())).await {
+                tracing::warn!(%error, "old records could not be removed from the update log; it is tried again");
+            }
+            tokio::time::sleep(CLEANING).await;
+        }
     }
 
     /// Stops both stages in order: what was fetched is written, builds that run are published.

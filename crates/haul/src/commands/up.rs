@@ -57,6 +57,7 @@ pub(crate) async fn serve(
         crawler,
         packer,
         mut registry,
+        cleaning,
     } = service;
     library.metrics().register(&mut registry);
     let names = config
@@ -76,6 +77,7 @@ pub(crate) async fn serve(
     };
     web::serve(listener, web::router(deps), stop).await;
     following.await??;
+    drop(cleaning);
     crawler.stop().await;
     packer.stop().await?;
     Ok(())
