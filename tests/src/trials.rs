@@ -1,7 +1,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 pub enum Need {
     /// A program on the path (or in `/usr/sbin`).
     Program(&'static str),
-    /// The right to mount a file system.
+    /// The right to mount file systems in a namespace of one's own.
     Mount,
 }
 
@@ -20,9 +20,17 @@ impl Need {
     fn missing(self) -> Option<String> {
         match self {
             Self::Program(name) => (!on_path(name)).then(|| format!("{name} is not installed")),
-            Self::Mount => (!rustix::process::geteuid().is_root()).then(|| "only root may mount".to_owned()),
+            Self::Mount => (!may_mount()).then(|| "this user may not mount (unshare --mount)".to_owned()),
         }
     }
+}
+
+fn may_mount() -> bool {
+    let tried = Command::new("unshare")
+        .args(["--mount", "true"])
+        .stderr(Stdio::null())
+        .status();
+    tried.is_ok_and(|status| status.success())
 }
 
 /// The list of tests, and the report of what ran.

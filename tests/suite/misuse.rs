@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use tests::{Answer, Bench, Haul, Site};
+use tests::{Answer, Bench, Haul, Need, Site};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.test("misuse: what is no address", &[], no_address);
@@ -21,6 +21,11 @@ pub(crate) fn add(bench: &mut Bench) {
     );
     bench.test("damage: a crawl database that is none", &[], damaged_database);
     bench.test("damage: a full disk, and then room again", &[], full_disk);
+    bench.test(
+        "damage: a data folder that became read-only",
+        &[Need::Mount],
+        read_only,
+    );
 }
 
 const HOST: &str = "www.small.example";
@@ -189,6 +194,26 @@ fn full_disk() -> Result<()> {
     let ended = haul.start_as(command)?.wait()?;
     ensure!(ended.code == Some(1), "{ended:#?}");
     ensure!(!ended.stderr.contains("panicked"), "{ended:#?}");
+    haul.expect(0, &crawl(&site))?;
+    ensure!(haul.search("bell")?["total"] == PAGES, "all bells are found");
+    Ok(())
+}
+
+/// The folder is read-only for one process, in a mount namespace that ends with it.
+fn read_only() -> Result<()> {
+    let haul = Haul::new()?;
+    let site = small_site()?;
+    haul.expect(0, &crawl(&site))?;
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c"])
+        .arg("mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && exec \"$@\"")
+        .arg(haul.data())
+        .arg(haul.binary())
+        .args(crawl(&site));
+    let ended = haul.start_as(command)?.wait()?;
+    ensure!(ended.code == Some(1), "{ended:#?}");
+    ended.says(&["data folder", "ead-only", "--data"])?;
     haul.expect(0, &crawl(&site))?;
     ensure!(haul.search("bell")?["total"] == PAGES, "all bells are found");
     Ok(())

@@ -260,11 +260,28 @@ async fn change(service: &Service, source: Source, start: Vec<PageUrl>, site: &S
     Ok(source.id)
 }
 
-pub(crate) fn report(config: &Config, output: Output, done: &Done) -> Result<()> {
-    let (crawl, totals) = (&done.crawl, &done.crawl.totals);
+/// Says what was crawled and packed, and with which commands to go on.
+fn report(config: &Config, output: Output, done: &Done) -> Result<()> {
     if output.json {
-        return output.json(&json!({ "crawl": crawl, "packs": done.packs }));
+        return output.json(&json!({ "crawl": done.crawl, "packs": done.packs }));
     }
+    summarise(done);
+    let here = where_it_is(config);
+    if done.crawl.totals.escalated > 0 {
+        let source = done.crawl.id.source();
+        output::say(&format!(
+            "what failed: haul item list {source} --state escalated{here}"
+        ));
+    }
+    if !done.packs.is_empty() {
+        output::say(&format!("search it with: haul search{here} WORDS"));
+    }
+    Ok(())
+}
+
+/// Says what was crawled and packed.
+pub(crate) fn summarise(done: &Done) {
+    let (crawl, totals) = (&done.crawl, &done.crawl.totals);
     let took = crawl.ended_at.unwrap_or(crawl.started_at).since(crawl.started_at);
     output::say(&format!(
         "{}: {} items in {:.1} s ({} fetched): {} new, {} changed, {} unchanged, {} gone, {} escalated",
@@ -278,32 +295,29 @@ pub(crate) fn report(config: &Config, output: Output, done: &Done) -> Result<()>
         totals.deleted,
         totals.escalated,
     ));
-    for manifest in &done.packs {
+    for Manifest { host, current, .. } in &done.packs {
         output::say(&format!(
-            "packed {}: {} pages, {}",
-            manifest.host,
-            manifest.current.pages,
-            output::bytes(manifest.current.size)
+            "packed {host}: {} pages, {}",
+            current.pages,
+            output::bytes(current.size)
         ));
     }
-    let data = if config.data == Config::default().data {
-        String::new()
-    } else {
-        format!(" --data {}", config.data.display())
-    };
     if let Some(reason) = &crawl.reason {
         output::say(&format!("error: {reason}"));
     }
-    if totals.escalated > 0 {
-        let source = crawl.id.source();
-        output::say(&format!(
-            "what failed: haul item list {source} --state escalated{data}"
-        ));
+}
+
+/// The flags that lead another command to the same data; none where that is where it looks anyway.
+fn where_it_is(config: &Config) -> String {
+    let usual = Config::default();
+    let mut flags = String::new();
+    if config.data != usual.data {
+        flags.push_str(&format!(" --data {}", config.data.display()));
     }
-    if !done.packs.is_empty() {
-        output::say(&format!("search it with: haul search{data} WORDS"));
+    if config.archive != usual.archive {
+        flags.push_str(&format!(" --archive {}", config.archive));
     }
-    Ok(())
+    flags
 }
 
 fn exit_of(crawl: &Crawl) -> Exit {

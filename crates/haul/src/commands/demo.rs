@@ -1,4 +1,5 @@
 use anyhow::{Context, Result, bail};
+use crawldb::RetryPolicy;
 use model::{PageUrl, SourceId};
 use search::Request;
 use tokio::net::TcpListener;
@@ -36,7 +37,7 @@ pub(crate) async fn run(config: &Config, output: Output, demo: &cli::Demo) -> Re
     let Some(done) = crawl::crawl_and_pack(&service, &source, &stop).await? else {
         return Ok(Exit::Interrupted);
     };
-    crawl::report(&config, Output { json: false }, &done)?;
+    crawl::summarise(&done);
     if done.packs.len() != site.hosts.len() {
         bail!("{} of {} hosts were packed", done.packs.len(), site.hosts.len());
     }
@@ -89,7 +90,13 @@ async fn add_source(service: &Service, site: &DemoSite) -> Result<SourceId> {
         resolve: site.resolve(),
     };
     let start = vec![PageUrl::parse(&site.start())?];
-    let source = site::new_source(SourceId::new("hollow-county")?, start, &settings, crawl::now())?;
+    let mut source = site::new_source(SourceId::new("hollow-county")?, start, &settings, crawl::now())?;
+    // The page that always fails is there to be seen, not to be waited for.
+    source.retry = RetryPolicy {
+        max_retries: 1,
+        initial_ms: 100,
+        ..RetryPolicy::default()
+    };
     Ok(service.stores.crawldb.add_source(source).await?.id)
 }
 
