@@ -18,7 +18,7 @@ use material::Material;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const NAMES: [&str; 5] = ["load", "queries", "pack", "crawl", "serve"];
+const NAMES: [&str; 4] = ["load", "pack", "crawl", "serve"];
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -74,11 +74,11 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     if wanted("load") {
         example(
             &["pack", "pack_stage"],
-            &[bench.material.python.display().to_string()],
+            &[
+                bench.material.all.display().to_string(),
+                extent.rounds.to_string(),
+            ],
         )?;
-    }
-    if wanted("queries") {
-        example(&["search", "query_bench"], &[])?;
     }
     if wanted("pack") {
         packing::compare(&bench)?;

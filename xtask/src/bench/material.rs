@@ -11,6 +11,8 @@ const PEERS: [&str; 3] = ["pagefind[bin]", "scrapy", "datasette"];
 
 /// Folders of HTML, and where the peers' programs are.
 pub(super) struct Material {
+    /// The folder that holds all three.
+    pub(super) all: PathBuf,
     /// The Python documentation: about 530 large pages.
     pub(super) python: PathBuf,
     /// The SQLite documentation: about 770 pages.
@@ -45,6 +47,7 @@ impl Material {
         fs::create_dir_all(&scratch)?;
         let documents = documents.join("usr/share/doc");
         Ok(Self {
+            all: documents.clone(),
             python: documents.join("python3.11/html"),
             sqlite: documents.join("sqlite3"),
             handbook: documents.join("debian-handbook/html"),
