@@ -28,7 +28,8 @@ pub(crate) async fn run(config: &Config, output: Output, crawl: &cli::Crawl) -> 
     let source = choose_source(&service, crawl).await?;
     let Some(done) = crawl_and_pack(&service, &source, &stop).await? else {
         output::say(&format!(
-            "stopped; the same command goes on where it was: haul crawl {source}"
+            "stopped; the same command goes on where it was: haul crawl {source}{}",
+            where_it_is(config)
         ));
         return Ok(Exit::Interrupted);
     };
