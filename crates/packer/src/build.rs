@@ -54,6 +54,9 @@ pub enum BuildError {
         /// Why not.
         reason: String,
     },
+    /// The thread that writes the pack ended early.
+    #[error("the build was torn down before it was done; it is tried again")]
+    TornDown(#[source] JoinError),
     /// Other packers kept publishing packs of this host.
     #[error("other packers kept publishing packs of this host; run one packer per host")]
     Contended,
@@ -103,8 +106,9 @@ impl Builder<'_> {
         let target = folder.path().join(PACK);
         let writer = tokio::task::spawn_blocking(move || write(&target, &options, receiver));
         let fed = self.feed(&collection, host, sender).await;
-        let summary = joined(writer.await)?;
+        let summary = writer.await.map_err(BuildError::TornDown)?;
         let left_out = fed?;
+        let summary = summary?;
         let version = version(&summary, content, now);
         Ok(Some(Built {
             folder,
@@ -217,16 +221,6 @@ fn write(
     let summary = writer.finish()?;
     pack::verify(path)?;
     Ok(summary)
-}
-
-fn joined(summary: Result<Result<Summary, PackError>, JoinError>) -> Result<Summary, BuildError> {
-    match summary {
-        Ok(summary) => Ok(summary?),
-        Err(stopped) => Err(BuildError::Folder {
-            folder: "memory".into(),
-            reason: stopped.to_string(),
-        }),
-    }
 }
 
 fn version(summary: &Summary, content: Checksum, built_at: Timestamp) -> PackVersion {

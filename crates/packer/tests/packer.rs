@@ -239,12 +239,14 @@ async fn a_packer_that_dies_before_it_publishes_leaves_its_work_to_the_next() {
     first.stop().await.unwrap();
     assert_eq!(world.pages("alice.gov").await, None);
     let second = world.packer(|_| {}).await;
+    assert!(second.has_unpublished(&world.source).await.unwrap());
     flush(&second).await;
     assert_eq!(world.pages("alice.gov").await, pages(&[("/", "one")]));
     second.stop().await.unwrap();
 
     // What is published is not read again.
     let third = world.packer(|_| {}).await;
+    assert!(!third.has_unpublished(&world.source).await.unwrap());
     flush(&third).await;
     assert!(third.status().is_empty(), "{:?}", third.status());
     third.stop().await.unwrap();
