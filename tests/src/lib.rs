@@ -2,13 +2,14 @@
 //!
 //! - [`Haul`]: the binary on a data folder of its own; runs a command to its end, or starts it and kills it.
 //! - [`Site`]: a web server in this process that answers as the test says and counts who asked for what.
-//! - [`Nginx`], [`Browser`]: a real server and a real browser, where they are installed.
+//! - [`Nginx`], [`SeaweedFs`], [`Browser`]: real servers and a real browser, where they are installed.
 //! - [`Bench`]: the list of tests. A test whose [`Need`] is not met is reported as ignored, never as passed.
 //! - [`wait::until`]: tests wait for conditions; they do not sleep and hope.
 
 mod browser;
 mod haul;
 mod nginx;
+mod seaweedfs;
 mod site;
 mod trials;
 pub mod wait;
@@ -16,6 +17,7 @@ pub mod wait;
 pub use browser::{Browser, Page};
 pub use haul::{Ended, Haul, Running};
 pub use nginx::Nginx;
+pub use seaweedfs::SeaweedFs;
 pub use site::{Answer, Request, Site};
 pub use trials::{Bench, Need};
 

@@ -6,6 +6,8 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::seaweedfs;
+
 /// Something that a test needs and that may be missing on this machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
@@ -13,6 +15,8 @@ pub enum Need {
     Program(&'static str),
     /// The right to mount file systems in a namespace of one's own.
     Mount,
+    /// A SeaweedFS, wherever it was installed.
+    SeaweedFs,
 }
 
 impl Need {
@@ -21,6 +25,9 @@ impl Need {
         match self {
             Self::Program(name) => (!on_path(name)).then(|| format!("{name} is not installed")),
             Self::Mount => (!may_mount()).then(|| "this user may not mount (unshare --mount)".to_owned()),
+            Self::SeaweedFs => seaweedfs::program().err().map(|_| {
+                "SeaweedFS is not installed: `cargo xtask test` does it, or name its program in RETRIEVE_SEAWEEDFS".to_owned()
+            }),
         }
     }
 }
@@ -41,11 +48,17 @@ pub struct Bench {
 
 impl Bench {
     /// Adds a test. Where a need is not met it is ignored, and its line says why.
-    pub fn test(&mut self, name: &'static str, needs: &[Need], run: fn() -> Result<()>) {
+    pub fn test(
+        &mut self,
+        name: impl Into<String>,
+        needs: &[Need],
+        run: impl FnOnce() -> Result<()> + Send + 'static,
+    ) {
+        let name = name.into();
         let missing = needs.iter().find_map(|need| need.missing());
-        let trial = Trial::test(name, move || {
+        let trial = Trial::test(name.clone(), move || {
             run().map_err(|error| Failed::from(format!("{error:#}")))?;
-            record("ran", name).map_err(|error| Failed::from(format!("{error:#}")))
+            record("ran", &name).map_err(|error| Failed::from(format!("{error:#}")))
         });
         self.trials.push(match missing {
             Some(reason) => trial.with_kind(reason).with_ignored_flag(true),

@@ -1,10 +1,13 @@
 //! Tests of the real binary. `cargo xtask test` builds it first and installs what the tests need.
 
+mod bench;
 mod browsing;
+mod buckets;
 mod crawling;
 mod demo;
 mod fairness;
 mod faults;
+mod get;
 mod kills;
 mod misuse;
 
@@ -15,10 +18,13 @@ fn main() -> ExitCode {
     let mut bench = Bench::default();
     demo::add(&mut bench);
     crawling::add(&mut bench);
+    buckets::add(&mut bench);
     kills::add(&mut bench);
     fairness::add(&mut bench);
     faults::add(&mut bench);
     misuse::add(&mut bench);
+    get::add(&mut bench);
+    bench::add(&mut bench);
     browsing::add(&mut bench);
     bench.run()
 }

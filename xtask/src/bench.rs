@@ -10,6 +10,7 @@ mod material;
 mod measure;
 mod nginx;
 mod packing;
+mod retrieving;
 mod table;
 
 use crate::run::{cargo, must_succeed, target_directory};
@@ -18,7 +19,7 @@ use material::Material;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const NAMES: [&str; 4] = ["load", "pack", "crawl", "serve"];
+const NAMES: [&str; 5] = ["load", "pack", "crawl", "serve", "retrieve"];
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -88,6 +89,9 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     }
     if wanted("serve") {
         answers::compare(&bench)?;
+    }
+    if wanted("retrieve") {
+        retrieving::compare(&bench)?;
     }
     println!("\nbench: done");
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 //! at which of the tests with real servers have run. A test whose server is missing is reported as ignored, never as
 //! passed; with `CI=true` one that `xtask/required-tests.toml` requires must have run.
 
+mod environments;
 mod packages;
 mod report;
 
@@ -17,6 +18,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     let started = Instant::now();
     println!("==> programs that the tests use");
     let missing = packages::install_missing()?;
+    environments::install_missing()?;
     println!("==> the haul binary");
     must_succeed(cargo().args(["build", "--package", "haul"]))?;
 

@@ -18,6 +18,7 @@
 //! writing the next number with "create only if absent"; who comes second learns it ([`Swap::Lost`]). That needs one
 //! promise of the store, which [`Archive::probe`] tests, because some servers overwrite silently.
 
+mod bucket;
 mod bundle;
 mod manifest;
 mod store;

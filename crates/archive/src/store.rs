@@ -11,6 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultip
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
+use crate::bucket::{Bucket, FetchError};
 use crate::bundle::{Bundle, Kind, Part, decompress};
 use crate::manifest::{Manifest, Swap};
 
@@ -19,6 +20,9 @@ pub const MAX_PART_BYTES: u64 = 1 << 30;
 
 /// A piece of a pack on its way up: 8 MiB, which is also what a multipart upload of S3 wants at least (5 MiB).
 const UPLOAD_BYTES: usize = 8 << 20;
+
+/// What is read of a received pack at once.
+const READ_BYTES: usize = 256 << 10;
 
 /// Why the archive did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +75,8 @@ pub struct Archive {
     place: String,
     /// Where the archive is a folder of this machine.
     folder: Option<PathBuf>,
+    /// Where it is a bucket: what objects are fetched with.
+    bucket: Option<Arc<Bucket>>,
 }
 
 impl std::fmt::Debug for Archive {
@@ -99,6 +105,10 @@ impl Archive {
             place: address.to_owned(),
             source,
         };
+        let options: Vec<(String, String)> = options
+            .into_iter()
+            .map(|(name, value)| (name.as_ref().to_owned(), value.into()))
+            .collect();
         if url.scheme() == "file" {
             let folder = url
                 .to_file_path()
@@ -110,15 +120,20 @@ impl Archive {
                 store,
                 place: address.to_owned(),
                 folder: Some(folder),
+                bucket: None,
             });
         }
-        let opened = object_store::parse_url_opts(&url, options);
+        let opened = object_store::parse_url_opts(&url, options.iter().cloned());
         let (store, prefix) = opened.map_err(|error| failed(error.into()))?;
-        let store = Arc::new(PrefixStore::new(store, prefix));
+        let bucket = match url.scheme() {
+            "memory" => None,
+            _ => Some(Bucket::open(address, options).map_err(|error| failed(error.into()))?),
+        };
         Ok(Self {
-            store,
+            store: Arc::new(PrefixStore::new(store, prefix)),
             place: address.to_owned(),
             folder: None,
+            bucket: bucket.map(Arc::new),
         })
     }
 
@@ -128,6 +143,7 @@ impl Archive {
             store: Arc::new(object_store::memory::InMemory::new()),
             place: "memory:///".into(),
             folder: None,
+            bucket: None,
         }
     }
 
@@ -189,6 +205,21 @@ impl Archive {
             Part::parse(key).ok_or_else(damaged)
         });
         let parts: Vec<Part> = parts.collect::<Result<_, _>>()?;
+        let frames = match &self.bucket {
+            Some(bucket) => bucket
+                .ranges(&parts)
+                .await
+                .map_err(|error| self.unfetched(error))?,
+            None => self.ranges(&parts).await?,
+        };
+        let whole = |(part, frame): (&Part, Bytes)| {
+            decompress(&frame, MAX_PART_BYTES).map_err(|error| self.damaged(&part.object, &error.to_string()))
+        };
+        parts.iter().zip(frames).map(whole).collect()
+    }
+
+    /// Ranges of objects that are as near as this process's memory or disk.
+    async fn ranges(&self, parts: &[Part]) -> Result<Vec<Bytes>, ArchiveError> {
         let mut all = Vec::with_capacity(parts.len());
         for group in parts.chunk_by(|a, b| a.object == b.object) {
             let Some(first) = group.first() else { continue };
@@ -197,11 +228,7 @@ impl Archive {
                 .store
                 .get_ranges(&Path::from(first.object.as_str()), &ranges)
                 .await;
-            let frames = read.map_err(|error| self.unreadable(&first.object, error))?;
-            for frame in frames {
-                let bytes = decompress(&frame, MAX_PART_BYTES);
-                all.push(bytes.map_err(|error| self.damaged(&first.object, &error.to_string()))?);
-            }
+            all.extend(read.map_err(|error| self.unreadable(&first.object, error))?);
         }
         Ok(all)
     }
@@ -244,16 +271,15 @@ impl Archive {
         to: &FilePath,
     ) -> Result<(), ArchiveError> {
         let path = pack_path(host, checksum);
-        let answer = self
-            .store
-            .get(&path)
-            .await
-            .map_err(|error| self.unreadable(path.as_ref(), error))?;
         let partial = to.with_extension("partial");
-        let written = self
-            .receive(answer.into_stream(), &path, checksum, &partial)
-            .await;
-        if let Err(error) = written {
+        // What a killed process left would be in the way.
+        let _ = tokio::fs::remove_file(&partial).await;
+        let received = self.receive(&path, &partial).await;
+        let checked = match received {
+            Ok(()) => self.check(&path, checksum, &partial).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = checked {
             // The partial file is of no use to anybody; that it could not be removed changes nothing.
             let _ = tokio::fs::remove_file(&partial).await;
             return Err(error);
@@ -262,41 +288,45 @@ impl Archive {
         renamed.map_err(|error| self.failed(&format!("write {}", to.display()), error))
     }
 
-    /// Checks the bytes that come, and writes them, unless the file could be linked from an archive on the same disk.
-    async fn receive(
-        &self,
-        mut pieces: futures::stream::BoxStream<'static, object_store::Result<Bytes>>,
-        path: &Path,
-        checksum: &Checksum,
-        to: &FilePath,
-    ) -> Result<(), ArchiveError> {
+    /// Brings an object into a file: from a bucket over many connections, from the same disk as a second name.
+    async fn receive(&self, path: &Path, to: &FilePath) -> Result<(), ArchiveError> {
+        if let Some(bucket) = &self.bucket {
+            return bucket
+                .save(path.as_ref(), to)
+                .await
+                .map_err(|error| self.unfetched(error));
+        }
+        if self.link(path, to) {
+            return Ok(());
+        }
+        let answer = self.store.get(path).await;
+        let mut pieces = answer
+            .map_err(|error| self.unreadable(path.as_ref(), error))?
+            .into_stream();
         let failed = |error: std::io::Error| self.failed(&format!("write {}", to.display()), error);
-        let mut file = match self.link(path, to) {
-            true => None,
-            false => Some(tokio::fs::File::create(to).await.map_err(failed)?),
-        };
-        let mut hasher = Hasher::new();
+        let mut file = tokio::fs::File::create(to).await.map_err(failed)?;
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| self.failed(&format!("read {path}"), error))?;
-            hasher.update(&piece);
-            if let Some(file) = &mut file {
-                file.write_all(&piece).await.map_err(failed)?;
-            }
+            file.write_all(&piece).await.map_err(failed)?;
         }
-        if let Some(mut file) = file {
-            file.flush().await.map_err(failed)?;
+        file.flush().await.map_err(failed)
+    }
+
+    /// Reads what was received and compares it with its name.
+    async fn check(&self, path: &Path, checksum: &Checksum, file: &FilePath) -> Result<(), ArchiveError> {
+        let failed = |error: std::io::Error| self.failed(&format!("read {}", file.display()), error);
+        let received = file.to_owned();
+        let hashed = tokio::task::spawn_blocking(move || checksum_of(&received)).await;
+        let found = hashed.map_err(std::io::Error::other).flatten().map_err(failed)?;
+        match found == *checksum {
+            true => Ok(()),
+            false => Err(self.damaged(path.as_ref(), "its checksum is not the one in its name")),
         }
-        if hasher.finish() != *checksum {
-            return Err(self.damaged(path.as_ref(), "its checksum is not the one in its name"));
-        }
-        Ok(())
     }
 
     /// Objects never change, so a second name for one is as good as a copy, and takes no room.
     fn link(&self, path: &Path, to: &FilePath) -> bool {
         let Some(folder) = &self.folder else { return false };
-        // What a killed process left would be in the way.
-        let _ = std::fs::remove_file(to);
         std::fs::hard_link(folder.join(path.as_ref()), to).is_ok()
     }
 
@@ -410,6 +440,13 @@ impl Archive {
         }
     }
 
+    fn unfetched(&self, error: FetchError) -> ArchiveError {
+        match error.source.kind() {
+            retrieve::ErrorKind::NotFound => self.not_found(&error.object),
+            _ => self.failed(&format!("read {}", error.object), error.source),
+        }
+    }
+
     fn damaged(&self, what: &str, reason: &str) -> ArchiveError {
         ArchiveError::Damaged {
             what: what.to_owned(),
@@ -423,6 +460,19 @@ impl Archive {
             what: what.to_owned(),
             place: self.place.clone(),
         }
+    }
+}
+
+fn checksum_of(file: &FilePath) -> std::io::Result<Checksum> {
+    let mut file = std::fs::File::open(file)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let read = std::io::Read::read(&mut file, &mut buffer)?;
+        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
+            return Ok(hasher.finish());
+        };
+        hasher.update(piece);
     }
 }
 

@@ -174,6 +174,7 @@ fn source() -> Result<Source, Failure> {
         revision: Revision::NEW,
         configuration: 1,
         site: SiteSettings::default(),
+        bucket: None,
         retry: RetryPolicy::default(),
         deletion: DeletionCapability::default(),
         last_crawl_start: None,

@@ -101,7 +101,7 @@ impl Crawldb {
         }
     }
 
-    /// Changes the settings of a source: name, site, retry and deletion. What belongs to crawls stays.
+    /// Changes the settings of a source: name, site, bucket, retry and deletion. What belongs to crawls stays.
     ///
     /// `source.configuration` must be the one that was read, else [`CrawldbError::Changed`]; it grows by one.
     pub async fn update_source(&self, source: Source) -> Result<Source, CrawldbError> {
@@ -112,6 +112,7 @@ impl Crawldb {
             Ok(Source {
                 name: source.name.clone(),
                 site: source.site.clone(),
+                bucket: source.bucket.clone(),
                 retry: source.retry.clone(),
                 deletion: source.deletion,
                 configuration: stored.configuration + 1,

@@ -114,7 +114,7 @@ pub enum Disposition {
     Noindex,
     /// robots.txt disallows it; it was not fetched.
     Disallowed,
-    /// Not a kind of content that has text, named by its media type.
+    /// Not a kind of content that has text, named by its media type; too large an object of a bucket, by its size.
     Unsupported(String),
 }
 
@@ -303,7 +303,7 @@ impl Default for SiteSettings {
     }
 }
 
-/// Where content comes from. (Other kinds than sites get their own settings beside `site`.)
+/// Where content comes from: a site, or a bucket whose objects are treated as the pages of one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// Datasource ID of the seed.
@@ -315,8 +315,12 @@ pub struct Source {
     pub revision: Revision,
     /// Grows with every change of the settings: the Datasource Configuration ID of the seed.
     pub configuration: u64,
-    /// How it is crawled.
+    /// How it is crawled. Of a bucket: its one start URL is the base, below which the objects have their URLs, and the
+    /// settings that are about hosts, links, robots.txt and sitemaps have no meaning.
     pub site: SiteSettings,
+    /// Of a bucket, such as `s3://bucket/prefix/`: everything below is in the source. None for a site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
     /// When failed attempts are tried again.
     pub retry: RetryPolicy,
     /// How it can tell that an item is gone.

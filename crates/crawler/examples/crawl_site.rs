@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         log: UpdateLog::open(&folder.join("log.sqlite"))?,
         archive: Archive::open(&address, std::iter::empty::<(&str, &str)>())?,
         pdf: None,
+        buckets: None,
         service: "example".to_owned(),
     };
     run(
@@ -97,6 +98,7 @@ fn source(id: &SourceId, site: SiteSettings) -> Source {
         revision: Revision::NEW,
         configuration: 1,
         site,
+        bucket: None,
         retry: RetryPolicy::default(),
         deletion: DeletionCapability::Enumerate,
         last_crawl_start: None,

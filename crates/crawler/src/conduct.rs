@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crawldb::{CrawlStatus, CrawlTotals, CrawldbError, Disposition, Item, ItemState, Scope, ScopeCount};
+use crawldb::{
+    CrawlStatus, CrawlTotals, CrawldbError, Disposition, Item, ItemState, Scan, Scope, ScopeCount,
+};
 use model::{Host, ItemId};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use updates::{Ended, LogError};
 
 use crate::announce;
+use crate::bucket::BucketAddress;
 use crate::enumerate;
 use crate::patience::with_causes;
 use crate::run::{Run, Shared, item_id};
@@ -90,14 +93,10 @@ impl Conductor {
         let (shared, run) = (Arc::clone(&self.shared), Arc::clone(&self.run));
         announce::started(&shared.deps.log, &run.crawl.id, &run.bounds.hosts()).await?;
         self.enter(CrawlStatus::Enumerating).await?;
-        enumerate::start_urls(&shared, &run).await;
+        let enumeration = enumerate::begin(&shared, &run).await;
         self.wake_open(&self.scopes().await?);
-        let sitemaps = run.source.site.sitemaps.then(|| {
-            let walk = enumerate::sitemaps(Arc::clone(&shared), Arc::clone(&run));
-            run.tasks.spawn(walk)
-        });
         while !run.stop.is_cancelled() {
-            if self.tick(sitemaps.as_ref()).await? {
+            if self.tick(enumeration.as_ref()).await? {
                 return Ok(true);
             }
             let wait = if run.busy.load(Ordering::Acquire) == 0 {
@@ -111,8 +110,8 @@ impl Conductor {
     }
 
     /// One look at everything; true when the crawl is complete.
-    async fn tick(&mut self, sitemaps: Option<&JoinHandle<()>>) -> Result<bool, ConductError> {
-        let enumerated = sitemaps.is_none_or(JoinHandle::is_finished);
+    async fn tick(&mut self, enumeration: Option<&JoinHandle<()>>) -> Result<bool, ConductError> {
+        let enumerated = enumeration.is_none_or(JoinHandle::is_finished);
         if enumerated && self.status == CrawlStatus::Enumerating {
             self.enter(CrawlStatus::Processing).await?;
         }
@@ -313,8 +312,42 @@ impl Conductor {
         Ok(())
     }
 
-    /// Why the crawl failed, where not one start URL led to a page.
+    /// Why the crawl failed, where nothing came of it.
     async fn nothing_fetched(&self) -> Result<Option<String>, ConductError> {
+        match &self.run.bucket {
+            Some(bucket) => self.no_object_fetched(bucket.address()).await,
+            None => self.no_start_fetched().await,
+        }
+    }
+
+    /// Why the crawl failed, where the bucket has no objects or not one of them could be fetched.
+    async fn no_object_fetched(&self, bucket: &BucketAddress) -> Result<Option<String>, ConductError> {
+        let (crawldb, crawl) = (&self.shared.deps.crawldb, &self.run.crawl.id);
+        let totals = crawldb.totals(crawl).await?;
+        if totals.seen == 0 {
+            return Ok(Some(format!(
+                "{bucket} holds no objects that belong to the source"
+            )));
+        }
+        if totals.escalated < totals.seen {
+            return Ok(None);
+        }
+        let scan = Scan {
+            source: &self.run.source.id,
+            states: &[ItemState::Escalated],
+            crawl: Some(crawl),
+            updated_since: None,
+            lease_expired_at: None,
+            after: None,
+            limit: 1,
+        };
+        let items = crawldb.items(&scan).await?;
+        let why = items.first().and_then(failure).unwrap_or_default();
+        Ok(Some(format!("no object could be fetched: {why}")))
+    }
+
+    /// Why the crawl failed, where not one start URL led to a page.
+    async fn no_start_fetched(&self) -> Result<Option<String>, ConductError> {
         let mut reason = None;
         for start in &self.run.source.site.start {
             let Some(item) = self.end_of(item_id(start)).await? else {

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crawldb::{Crawl, CrawldbError, Source, StartError};
 use model::{CrawlId, SourceId};
@@ -12,13 +13,15 @@ use updates::{LogError, topics};
 
 use crate::announce::{self, ReannounceError};
 use crate::applier::Applier;
+use crate::bucket::{Bucket, BucketAddress};
 use crate::conduct::conduct;
 use crate::fetch::{FetchOptions, Fetcher, FetcherError};
 use crate::listen::{Runs, listen};
 use crate::metrics::Metrics;
 use crate::options::{CrawlerDeps, CrawlerOptions};
+use crate::patience::with_causes;
 use crate::progress::Progress;
-use crate::run::{Run, RunParts, Shared};
+use crate::run::{Reach, Run, RunParts, Shared};
 
 /// Runs crawls. Cheap to clone; all clones are the same crawler. Its tasks run until [`stop`](Self::stop).
 #[derive(Clone)]
@@ -112,7 +115,7 @@ impl Crawler {
         let now = self.shared.options.clock.now();
         let settings = self.shared.deps.crawldb.source(source).await?;
         let settings = settings.ok_or_else(|| StartError::NoSource(source.clone()))?;
-        let fetcher = self.fetcher(&settings)?;
+        let reach = self.reach(&settings)?;
         topics::ensure_source(&self.shared.deps.log, source, self.shared.options.partitions).await?;
         let crawl = self
             .shared
@@ -120,7 +123,7 @@ impl Crawler {
             .crawldb
             .start_crawl(source, &self.shared.deps.service, now)
             .await?;
-        self.begin(crawl, settings, fetcher, 0).await
+        self.begin(crawl, settings, reach, 0).await
     }
 
     /// Takes over the crawls that ran when this service, or the one before it, ended: call it once, first thing. Only
@@ -135,8 +138,8 @@ impl Crawler {
 
     async fn resume_one(&self, source: Source) -> Result<Option<CrawlId>, CrawlError> {
         let (deps, now) = (&self.shared.deps, self.shared.options.clock.now());
-        let fetcher = match self.fetcher(&source) {
-            Ok(fetcher) => fetcher,
+        let reach = match self.reach(&source) {
+            Ok(reach) => reach,
             Err(error) => {
                 tracing::error!(%error, "a source is left out");
                 return Ok(None);
@@ -152,30 +155,51 @@ impl Crawler {
         let again = announce::reannounce(&deps.log, &deps.crawldb, &source.id).await?;
         let totals = deps.crawldb.totals(&crawl.id).await?;
         tracing::info!(crawl = %crawl.id, announced_again = again, open = totals.open, "the crawl goes on");
-        self.begin(crawl, source, fetcher, totals.seen).await.map(Some)
+        self.begin(crawl, source, reach, totals.seen).await.map(Some)
     }
 
-    fn fetcher(&self, source: &Source) -> Result<Fetcher, CrawlError> {
-        let (site, options) = (&source.site, &self.shared.options);
-        let invalid = |error: FetcherError| CrawlError::Settings {
+    fn reach(&self, source: &Source) -> Result<Reach, CrawlError> {
+        let invalid = |reason: String| CrawlError::Settings {
             source_id: source.id.clone(),
-            reason: crate::patience::with_causes(&error),
+            reason,
         };
+        let fetcher = self.fetcher(source);
+        let fetcher = fetcher.map_err(|error| invalid(with_causes(&error)))?;
+        let bucket = source
+            .bucket
+            .as_deref()
+            .map(|address| self.bucket(source, address));
+        let bucket = bucket.transpose().map_err(invalid)?;
+        Ok(Reach { fetcher, bucket })
+    }
+
+    fn fetcher(&self, source: &Source) -> Result<Fetcher, FetcherError> {
+        let (site, options) = (&source.site, &self.shared.options);
         Fetcher::new(&FetchOptions {
             user_agent: &options.user_agent,
             connect_timeout: options.connect_timeout,
-            request_timeout: std::time::Duration::from_millis(site.request_timeout_ms),
+            request_timeout: Duration::from_millis(site.request_timeout_ms),
             allow_private_addresses: site.allow_private_addresses,
             overrides: &site.resolve,
         })
-        .map_err(invalid)
+    }
+
+    fn bucket(&self, source: &Source, address: &str) -> Result<Bucket, String> {
+        let [base] = source.site.start.as_slice() else {
+            return Err("a bucket has one start URL, its base".to_owned());
+        };
+        let address = BucketAddress::new(address, Some(base)).map_err(|error| with_causes(&error))?;
+        let access = self.shared.deps.buckets.clone();
+        let access = access.ok_or_else(|| "buckets are not set up here".to_owned())?;
+        let timeout = Duration::from_millis(source.site.request_timeout_ms);
+        Ok(Bucket::new(address, access, timeout))
     }
 
     async fn begin(
         &self,
         crawl: Crawl,
         source: Source,
-        fetcher: Fetcher,
+        reach: Reach,
         items: u64,
     ) -> Result<CrawlId, CrawlError> {
         let deps = &self.shared.deps;
@@ -186,7 +210,7 @@ impl Crawler {
             owner: owner(&crawl),
             crawl,
             source,
-            fetcher,
+            reach,
             items,
             progress,
         };

@@ -1,12 +1,14 @@
-//! Where a crawl begins: start URLs, and what the sitemaps of its hosts list.
+//! Where a crawl begins: start URLs, and what the sitemaps of its hosts list; or what a bucket lists.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::PageUrl;
 use rustc_hash::FxHashSet;
+use tokio::task::JoinHandle;
 
 use crate::bounds::authority;
+use crate::bucket;
 use crate::fetch::{Reply, Request, inflate};
 use crate::run::{Found, Run, Shared};
 use crate::sitemap::{Entry, MAX_SITEMAP_BYTES, Sitemap};
@@ -20,8 +22,19 @@ const MAX_REDIRECTS: usize = 5;
 /// Pages of a sitemap are as near as those that a start URL links to.
 const DEPTH: u32 = 1;
 
+/// Begins; the task, where there is one, goes on until everything is told that is known without fetching pages.
+pub(crate) async fn begin(shared: &Arc<Shared>, run: &Arc<Run>) -> Option<JoinHandle<()>> {
+    if let Some(bucket) = &run.bucket {
+        let listing = bucket::list(Arc::clone(shared), Arc::clone(run), Arc::clone(bucket));
+        return Some(run.tasks.spawn(listing));
+    }
+    start_urls(shared, run).await;
+    let sitemaps = || run.tasks.spawn(sitemaps(Arc::clone(shared), Arc::clone(run)));
+    run.source.site.sitemaps.then(sitemaps)
+}
+
 /// Tells the crawl database the start URLs.
-pub(crate) async fn start_urls(shared: &Arc<Shared>, run: &Arc<Run>) {
+async fn start_urls(shared: &Arc<Shared>, run: &Arc<Run>) {
     let starts = run.source.site.start.iter();
     let found = starts
         .map(|url| Found::new(&run.prints, url.clone(), None, 0))
@@ -30,7 +43,7 @@ pub(crate) async fn start_urls(shared: &Arc<Shared>, run: &Arc<Run>) {
 }
 
 /// Reads the sitemaps of all start hosts, each once. Ends early when the crawl stops.
-pub(crate) async fn sitemaps(shared: Arc<Shared>, run: Arc<Run>) {
+async fn sitemaps(shared: Arc<Shared>, run: Arc<Run>) {
     let stop = run.stop.clone();
     stop.run_until_cancelled(Walk::new(shared, run).run()).await;
 }

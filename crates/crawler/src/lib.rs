@@ -22,6 +22,9 @@
 //! *Each URL is asked for once per crawl.* A redirect makes its URL an alias of the target, which is an item of its
 //! own; so does a canonical address. Circles and chains of more than ten redirects are left to a person.
 //!
+//! *A bucket is a site without links*: what it holds is listed instead of found, and its objects are fetched instead of
+//! requested ([`BucketAddress`] says which URL each has). All the rest is the same, so nobody downstream can tell.
+//!
 //! *Politeness is local to a host*: robots.txt ([`robots`]), a number of requests at a time, a delay between them, the
 //! site's own `Crawl-delay`, `Retry-After`, and a breaker that leaves a failing host alone, at last for good.
 //!
@@ -49,6 +52,7 @@ mod announce;
 mod applier;
 mod bounds;
 mod breaker;
+mod bucket;
 mod conduct;
 mod crawler;
 mod deliver;
@@ -69,6 +73,7 @@ mod run;
 mod shelf;
 pub mod sitemap;
 
+pub use crate::bucket::{BucketAccess, BucketAddress, InvalidBucket};
 pub use crate::crawler::{CrawlError, Crawler};
 pub use crate::fetch::InvalidOverride;
 pub use crate::options::{BreakerOptions, Clock, CrawlerDeps, CrawlerOptions};

@@ -7,6 +7,8 @@ use extract::PdfReader;
 use model::Timestamp;
 use updates::UpdateLog;
 
+use crate::bucket::BucketAccess;
+
 /// What a crawler works with.
 #[derive(Clone)]
 pub struct CrawlerDeps {
@@ -18,6 +20,8 @@ pub struct CrawlerDeps {
     pub archive: Archive,
     /// Reads PDFs; without it they count as unsupported.
     pub pdf: Option<PdfReader>,
+    /// Reaches buckets; without it only sites can be crawled.
+    pub buckets: Option<BucketAccess>,
     /// The name of this process in leases and in the history of crawls.
     pub service: String,
 }

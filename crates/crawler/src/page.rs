@@ -82,7 +82,7 @@ impl Reader<'_> {
         if self.is_archived() {
             match self.ask(true).await? {
                 Reply::NotModified { etag, last_modified } => {
-                    if let Some(links) = self.archived_links().await {
+                    if let Some(links) = self.known_links().await {
                         return Ok((plain(Outcome::Unchanged { etag, last_modified }), links));
                     }
                 }
@@ -94,7 +94,7 @@ impl Reader<'_> {
     }
 
     async fn obey_robots(&self) -> Reading<()> {
-        if !self.run.source.site.obey_robots {
+        if !self.run.source.site.obey_robots || self.run.bucket.is_some() {
             return Ok(());
         }
         let rules = self.run.robots.rules(&self.run.fetcher, &self.item.url);
@@ -146,7 +146,10 @@ impl Reader<'_> {
             now: self.shared.options.clock.now(),
         };
         let begun = Instant::now();
-        let reply = self.run.fetcher.fetch(&request).await;
+        let reply = match &self.run.bucket {
+            Some(bucket) => bucket.fetch(&request).await,
+            None => self.run.fetcher.fetch(&request).await,
+        };
         self.account(reply, begun.elapsed())
     }
 
@@ -247,6 +250,14 @@ impl Reader<'_> {
         self.shared.metrics.stage("pdf", begun.elapsed());
         let extract = to_json(&extract)?;
         Ok(Verdict::Page(Box::new(Page { extract, ..*page })))
+    }
+
+    /// The links of the page as it is known; none where nobody can tell.
+    async fn known_links(&self) -> Option<Vec<Found>> {
+        match &self.run.bucket {
+            Some(_) => Some(Vec::new()),
+            None => self.archived_links().await,
+        }
     }
 
     /// The links of the page as archived; none where the archive cannot tell.
@@ -380,7 +391,7 @@ impl Digest {
 
     /// The links that lead to pages of this crawl which it has not met.
     fn links(&self, extracted: &Extracted) -> Vec<Found> {
-        if extracted.nofollow {
+        if extracted.nofollow || self.run.bucket.is_some() {
             return Vec::new();
         }
         let (run, depth) = (&self.run, self.item.depth.saturating_add(1));
@@ -399,8 +410,12 @@ impl Digest {
         fresh.into_iter().map(found).collect()
     }
 
-    /// Another page of this crawl that the page names as its own address.
+    /// Another page of this crawl that the page names as its own address. What is in a bucket has the address that its
+    /// key gives it: nobody says that an object has the other one.
     fn canonical(&self, extracted: &Extracted) -> Option<PageUrl> {
+        if self.run.bucket.is_some() {
+            return None;
+        }
         let canonical = extracted.canonical.as_ref()?;
         let is_other = *canonical != self.item.url && self.run.bounds.admit(canonical, self.item.depth);
         is_other.then(|| canonical.clone())

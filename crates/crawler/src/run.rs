@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bounds::{Bounds, authority};
+use crate::bucket::Bucket;
 use crate::deliver::Delivery;
 use crate::fetch::Fetcher;
 use crate::lane::Lane;
@@ -42,6 +43,8 @@ pub(crate) struct Run {
     pub(crate) owner: String,
     pub(crate) bounds: Bounds,
     pub(crate) fetcher: Fetcher,
+    /// Where the source is one: objects come from there, and the fetcher has nothing to do.
+    pub(crate) bucket: Option<Arc<Bucket>>,
     pub(crate) robots: RobotsCache,
     pub(crate) prints: Fingerprinter,
     met: Mutex<Met>,
@@ -80,12 +83,18 @@ impl Work {
     }
 }
 
+/// What the pages of a source are fetched with.
+pub(crate) struct Reach {
+    pub(crate) fetcher: Fetcher,
+    pub(crate) bucket: Option<Bucket>,
+}
+
 /// What a new run begins with.
 pub(crate) struct RunParts {
     pub(crate) crawl: Crawl,
     pub(crate) source: Source,
     pub(crate) owner: String,
-    pub(crate) fetcher: Fetcher,
+    pub(crate) reach: Reach,
     pub(crate) items: u64,
     pub(crate) progress: Progress,
 }
@@ -111,7 +120,8 @@ impl Run {
             crawl: parts.crawl,
             source: parts.source,
             owner: parts.owner,
-            fetcher: parts.fetcher,
+            fetcher: parts.reach.fetcher,
+            bucket: parts.reach.bucket.map(Arc::new),
         }
     }
 
@@ -156,6 +166,9 @@ impl Run {
     /// Frees what only a running crawl needs; its progress is still asked for.
     pub(crate) fn forget(&self) {
         *self.met() = Met::new(0);
+        if let Some(bucket) = &self.bucket {
+            bucket.forget();
+        }
         self.lanes().clear();
     }
 

@@ -1,10 +1,13 @@
 //! Puts the parts together: the only place that names engines.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use archive::Archive;
 use crawldb::Crawldb;
+use crawler::BucketAccess;
+use retrieve::Retriever;
 use updates::UpdateLog;
 
 use crate::config::Config;
@@ -34,6 +37,20 @@ impl Stores {
 pub(crate) fn open_archive(config: &Config) -> Result<Archive> {
     let options = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
     Ok(Archive::open(&config.archive_address(), options)?)
+}
+
+/// What buckets are crawled with; credentials come from the variables that the clients of their stores read
+/// (`AWS_ACCESS_KEY_ID`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, ...).
+pub(crate) fn bucket_access() -> Result<BucketAccess> {
+    let of_stores = |name: &str| {
+        ["AWS_", "GOOGLE_", "AZURE_"]
+            .iter()
+            .any(|store| name.starts_with(store))
+    };
+    Ok(BucketAccess {
+        retriever: Arc::new(Retriever::new(retrieve::Options::default())?),
+        options: std::env::vars().filter(|(name, _)| of_stores(name)).collect(),
+    })
 }
 
 /// This program, which PDFs are read with, in a process of their own.

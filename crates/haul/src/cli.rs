@@ -1,11 +1,16 @@
 //! The command line: what can be said. What is done is in `commands`.
 
+mod bench;
+mod retrieve;
+
 use std::path::PathBuf;
 
 use clap::builder::ValueHint;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use self::bench::{Bench, BenchMerge, BenchRetrieve, Sink};
+pub(crate) use self::retrieve::{Cat, Choice, Effort, Get, Ls, OnChange, Order, Reach};
 use crate::config;
 use crate::exit;
 
@@ -31,12 +36,21 @@ pub(crate) struct Cli {
 pub(crate) enum Action {
     /// Serve the search page, the API and the crawls started from there, until Ctrl-C
     Up,
-    /// Crawl sites, pack every host, and say how to search them
+    /// Crawl sites and buckets, pack every host, and say how to search them
     Crawl(Crawl),
     /// Make one pack file from a folder of HTML, or from a site, without touching the data folder
     Pack(Pack),
     /// Search the packs, or one pack file
     Search(Search),
+    /// Fetch objects from buckets, the web or a disk into files, in parallel; goes on where it was
+    Get(Get),
+    /// Write objects to stdout
+    Cat(Cat),
+    /// List objects of buckets and disks
+    Ls(Ls),
+    /// Measure ways to retrieve, here and on other machines, and report
+    #[command(subcommand)]
+    Bench(Bench),
     /// Add, list, show and remove sources
     #[command(subcommand)]
     Source(Source),
@@ -63,10 +77,10 @@ pub(crate) enum Action {
 /// How a site is crawled.
 #[derive(Debug, Args, Clone)]
 pub(crate) struct Site {
-    /// Between the starts of two requests to one host; a longer Crawl-delay wins [default: 100]
+    /// Between the starts of two requests to one host; a longer Crawl-delay wins [default: 100, of buckets 0]
     #[arg(long, value_name = "MS")]
     pub(crate) delay_ms: Option<u64>,
-    /// Requests to one host at a time [default: 4]
+    /// Requests to one host at a time [default: 4, of buckets 32]
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<u32>,
     /// Pages at most [default: 1000000]
@@ -97,12 +111,15 @@ pub(crate) struct Site {
 
 #[derive(Debug, Args)]
 pub(crate) struct Crawl {
-    /// Addresses to begin at, or the name of a source
-    #[arg(required = true, value_name = "URL|SOURCE")]
+    /// Addresses to begin at, a bucket (s3://bucket/folder/, gs:// or az://), or the name of a source
+    #[arg(required = true, value_name = "URL|BUCKET|SOURCE")]
     pub(crate) targets: Vec<String>,
-    /// The name of the source [default: the host]
+    /// The name of the source [default: the host, or the address of the bucket in words]
     #[arg(long = "source", value_name = "NAME")]
     pub(crate) source: Option<String>,
+    /// Where the objects of a bucket are read [default: https://BUCKET/FOLDER/]
+    #[arg(long, value_name = "URL")]
+    pub(crate) base: Option<String>,
     #[command(flatten)]
     pub(crate) site: Site,
 }
@@ -143,13 +160,16 @@ pub(crate) struct Search {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Source {
-    /// Add a site, without crawling it yet
+    /// Add a site or a bucket, without crawling it yet
     Add {
         /// Its name: a-z, 0-9, '-' and '.'
         name: String,
-        /// Addresses to begin at
-        #[arg(required = true, value_name = "URL")]
+        /// Addresses to begin at, or a bucket (s3://bucket/folder/, gs:// or az://)
+        #[arg(required = true, value_name = "URL|BUCKET")]
         start: Vec<String>,
+        /// Where the objects of a bucket are read [default: https://BUCKET/FOLDER/]
+        #[arg(long, value_name = "URL")]
+        base: Option<String>,
         #[command(flatten)]
         site: Site,
     },

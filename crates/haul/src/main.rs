@@ -11,6 +11,8 @@ mod demo_site;
 mod exit;
 mod output;
 mod progress;
+mod quantity;
+mod retrieval;
 mod service;
 mod shutdown;
 mod site;
@@ -41,12 +43,22 @@ fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
         Action::Completions { shell } => return commands::completions::run(shell),
         _ => {}
     }
-    let loaded = Loaded::load(config_file(&cli).as_deref(), std::env::vars(), flags)?;
     let output = Output { json: cli.json };
-    let config = &loaded.config;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async { shutdown::outlive_file_limits() })?;
     // TLS has two implementations among our libraries' choices; this one is ours.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    // These have nothing to do with the data folder.
+    let environment = retrieval::environment();
+    match &cli.command {
+        Action::Get(get) => return runtime.block_on(commands::get::run(output, get, &environment)),
+        Action::Cat(cat) => return runtime.block_on(commands::cat::run(cat, &environment)),
+        Action::Bench(bench) => return runtime.block_on(commands::bench::run(output, bench, &environment)),
+        Action::Ls(ls) => return runtime.block_on(commands::ls::run(output, ls, &environment)),
+        _ => {}
+    }
+    let loaded = Loaded::load(config_file(&cli).as_deref(), std::env::vars(), flags)?;
+    let config = &loaded.config;
     let ended = match cli.command {
         Action::Up => runtime.block_on(commands::up::run(config, output)),
         Action::Crawl(crawl) => runtime.block_on(commands::crawl::run(config, output, &crawl)),
@@ -57,7 +69,12 @@ fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
         Action::Config(action) => commands::config::run(&loaded, output, action),
         Action::Doctor => runtime.block_on(commands::doctor::run(config, output)),
         Action::Demo(demo) => runtime.block_on(commands::demo::run(config, output, &demo)),
-        Action::Completions { .. } | Action::ExtractPdf => Ok(Exit::Done),
+        Action::Completions { .. }
+        | Action::ExtractPdf
+        | Action::Bench(_)
+        | Action::Get(_)
+        | Action::Cat(_)
+        | Action::Ls(_) => Ok(Exit::Done),
     };
     // What still runs has been told to stop and has had its time.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));

@@ -1,6 +1,6 @@
 //! Data goes to stdout, talk goes to stderr.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Stdout, Write};
 
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
@@ -26,6 +26,35 @@ impl Output {
             // Whoever reads has read enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),
+        }
+    }
+}
+
+/// Many lines of data, written some at a time.
+pub(crate) struct Lines(BufWriter<Stdout>);
+
+impl Lines {
+    pub(crate) fn to_stdout() -> Self {
+        Self(BufWriter::new(io::stdout()))
+    }
+
+    /// Writes a line of data. False when whoever reads has read enough.
+    pub(crate) fn write(&mut self, text: &str) -> anyhow::Result<bool> {
+        self.is_read(|out| writeln!(out, "{text}"))
+    }
+
+    /// Writes what still waits. False when whoever reads has read enough.
+    pub(crate) fn flush(&mut self) -> anyhow::Result<bool> {
+        self.is_read(Write::flush)
+    }
+
+    fn is_read(
+        &mut self,
+        write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<()>,
+    ) -> anyhow::Result<bool> {
+        match write(&mut self.0) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            written => Ok(written.map(|()| true)?),
         }
     }
 }

@@ -42,6 +42,7 @@ impl Service {
             log: stores.log.clone(),
             archive: stores.archive.clone(),
             pdf: Some(pdf_reader(config)?),
+            buckets: Some(assembly::bucket_access()?),
             service: format!("haul-{}", std::process::id()),
         };
         let options = CrawlerOptions {

@@ -7,6 +7,13 @@ use tokio_util::sync::CancellationToken;
 use crate::exit::Exit;
 use crate::output;
 
+/// A file that outgrows the limit of this process (`ulimit -f`) is an error of its writer then, not the process's end.
+pub(crate) fn outlive_file_limits() -> Result<()> {
+    // A handler that does nothing takes the place of the deadly default.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+    Ok(())
+}
+
 /// A token that is cancelled by the first signal.
 pub(crate) fn listen() -> Result<CancellationToken> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -2,9 +2,14 @@
 
 use anyhow::{Context, Result, bail};
 use crawldb::{DeletionCapability, RetryPolicy, Revision, SiteSettings, Source};
+use crawler::{BucketAddress, InvalidBucket};
 use model::{PageUrl, SourceId, Timestamp};
 
 use crate::cli::Site;
+use crate::exit::Usage;
+
+/// Objects of a bucket that are fetched at a time: its servers are made for that.
+const BUCKET_CONCURRENCY: u32 = 32;
 
 /// An address as people type it: `example.gov` means `https://example.gov/`.
 pub(crate) fn address(text: &str) -> Result<PageUrl> {
@@ -15,12 +20,78 @@ pub(crate) fn address(text: &str) -> Result<PageUrl> {
     guessed.with_context(|| format!("{text:?} is neither the address of a site nor the name of a source"))
 }
 
-/// A new source that begins at `start`.
-pub(crate) fn new_source(id: SourceId, start: Vec<PageUrl>, site: &Site, now: Timestamp) -> Result<Source> {
-    let mut settings = SiteSettings {
-        start,
-        ..SiteSettings::default()
-    };
+/// Where a source begins: at the pages of a site, or at the base of a bucket.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) start: Vec<PageUrl>,
+    pub(crate) bucket: Option<String>,
+}
+
+impl Place {
+    /// Reads addresses of pages, or that of one bucket with its base.
+    pub(crate) fn new(addresses: &[String], base: Option<&str>) -> Result<Self> {
+        if let [bucket] = addresses
+            && BucketAddress::is_meant(bucket)
+        {
+            return Self::of_bucket(bucket, base);
+        }
+        if addresses.iter().any(|address| BucketAddress::is_meant(address)) {
+            bail!(Usage("a bucket is a source of its own: name it alone".to_owned()));
+        }
+        if base.is_some() {
+            bail!(Usage(
+                "--base is for buckets: a site has its own addresses".to_owned()
+            ));
+        }
+        let start = addresses
+            .iter()
+            .map(|text| address(text))
+            .collect::<Result<_>>()?;
+        Ok(Self { start, bucket: None })
+    }
+
+    fn of_bucket(bucket: &str, base: Option<&str>) -> Result<Self> {
+        let base = base.map(address).transpose()?;
+        let invalid = |error: InvalidBucket| match error {
+            InvalidBucket::Name { .. } => Usage(format!("{error}: --base https://docs.example.org/")),
+            _ => Usage(error.to_string()),
+        };
+        let bucket = BucketAddress::new(bucket, base.as_ref()).map_err(invalid)?;
+        Ok(Self {
+            start: vec![bucket.base().clone()],
+            bucket: Some(bucket.to_string()),
+        })
+    }
+
+    /// The name of the source where none is given: the first host, or the bucket's address in words.
+    pub(crate) fn name(&self) -> Result<SourceId> {
+        let host = || self.start.first().map(|first| first.host().to_string());
+        let words = self.bucket.clone().or_else(host);
+        Ok(SourceId::from_words(&words.unwrap_or_default())?)
+    }
+
+    /// What is right for most: a site is spared, a bucket need not be.
+    fn settings(&self) -> SiteSettings {
+        let of_sites = SiteSettings {
+            start: self.start.clone(),
+            ..SiteSettings::default()
+        };
+        match self.bucket {
+            None => of_sites,
+            Some(_) => SiteSettings {
+                concurrency_per_host: BUCKET_CONCURRENCY,
+                delay_ms: 0,
+                obey_robots: false,
+                sitemaps: false,
+                ..of_sites
+            },
+        }
+    }
+}
+
+/// A new source that begins at `place`.
+pub(crate) fn new_source(id: SourceId, place: Place, site: &Site, now: Timestamp) -> Result<Source> {
+    let mut settings = place.settings();
     apply(site, &mut settings)?;
     Ok(Source {
         name: id.to_string(),
@@ -28,6 +99,7 @@ pub(crate) fn new_source(id: SourceId, start: Vec<PageUrl>, site: &Site, now: Ti
         revision: Revision::NEW,
         configuration: 1,
         site: settings,
+        bucket: place.bucket,
         retry: RetryPolicy::default(),
         deletion: DeletionCapability::Enumerate,
         last_crawl_start: None,
@@ -80,5 +152,19 @@ mod tests {
         );
         let error = format!("{:#}", address("not an address").unwrap_err());
         assert!(error.contains("neither the address of a site"), "{error}");
+    }
+
+    #[test]
+    fn a_bucket_stands_alone_and_has_a_base() {
+        let place = |addresses: &[&str], base| {
+            let addresses: Vec<String> = addresses.iter().map(|&text| text.to_owned()).collect();
+            Place::new(&addresses, base)
+        };
+        let docs = place(&["s3://docs/manual"], Some("docs.example.org/en")).unwrap();
+        assert_eq!(docs.start[0].as_str(), "https://docs.example.org/en/");
+        assert_eq!(docs.bucket.as_deref(), Some("s3://docs/manual/"));
+        assert_eq!(docs.name().unwrap().as_str(), "s3-docs-manual");
+        assert!(place(&["s3://docs/", "example.org"], None).is_err());
+        assert!(place(&["example.org"], Some("example.org")).is_err());
     }
 }

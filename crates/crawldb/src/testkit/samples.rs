@@ -16,6 +16,7 @@ pub fn sample_source(name: &str) -> Source {
         revision: Revision::NEW,
         configuration: 1,
         site: SiteSettings::default(),
+        bucket: None,
         retry: RetryPolicy::default(),
         deletion: DeletionCapability::default(),
         last_crawl_start: None,

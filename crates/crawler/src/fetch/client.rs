@@ -14,7 +14,7 @@ use super::retry_after;
 /// Overrides of one source at most; each has connections of its own.
 const MAX_OVERRIDES: usize = 100;
 /// Bytes of a body that show what it is, where the headers do not.
-const SNIFFED_BYTES: usize = 1_445;
+pub(crate) const SNIFFED_BYTES: usize = 1_445;
 /// A header value that is kept (`ETag`, `Last-Modified`) is at most this long.
 const MAX_KEPT_HEADER_BYTES: usize = 512;
 
@@ -142,8 +142,8 @@ async fn judge(response: Response, request: &Request<'_>) -> Result<Reply, Fetch
     match status.as_u16() {
         200..=299 => read(response, request).await,
         304 => Ok(Reply::NotModified {
-            etag: kept(headers, header::ETAG),
-            last_modified: kept(headers, header::LAST_MODIFIED),
+            etag: kept_header(headers, header::ETAG),
+            last_modified: kept_header(headers, header::LAST_MODIFIED),
         }),
         301 | 302 | 303 | 307 | 308 => redirect(headers, status),
         404 | 410 => Ok(Reply::Gone(status.as_u16())),
@@ -183,7 +183,10 @@ async fn read(mut response: Response, request: &Request<'_>) -> Result<Reply, Fe
     let headers = response.headers();
     let is_gzip = is_gzip(headers)?;
     let content_type = text(headers, header::CONTENT_TYPE).map(str::to_owned);
-    let (etag, last_modified) = (kept(headers, header::ETAG), kept(headers, header::LAST_MODIFIED));
+    let (etag, last_modified) = (
+        kept_header(headers, header::ETAG),
+        kept_header(headers, header::LAST_MODIFIED),
+    );
     let tags = headers
         .get_all(ROBOTS_TAG)
         .iter()
@@ -239,8 +242,11 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn kept(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    text(headers, name)
-        .filter(|value| value.len() <= MAX_KEPT_HEADER_BYTES)
-        .map(str::to_owned)
+fn kept_header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    kept(text(headers, name)?.to_owned())
+}
+
+/// The value of a validator, unless it is too long to be kept.
+pub(crate) fn kept(value: String) -> Option<String> {
+    (value.len() <= MAX_KEPT_HEADER_BYTES).then_some(value)
 }

@@ -6,7 +6,7 @@ mod reply;
 mod resolve;
 mod retry_after;
 
-pub(crate) use self::client::{FetchOptions, Fetcher, FetcherError, Request};
+pub(crate) use self::client::{FetchOptions, Fetcher, FetcherError, Request, SNIFFED_BYTES, kept};
 pub(crate) use self::error::FetchError;
 pub(crate) use self::reply::{Body, Reply, inflate};
 pub use self::resolve::InvalidOverride;

@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 mod addresses;
+mod buckets;
 mod certificates;
 mod courtesy;
 mod crashes;
 mod pages;
 mod repeat;
 mod robots_txt;
+mod s3;
 mod site;
 mod sitemaps;
 mod trouble;

@@ -8,7 +8,7 @@ use crawldb::{
     Crawl, CrawlStatus, Crawldb, DeletionCapability, Disposition, Item, ItemState, RetryPolicy, Revision,
     Scan, SiteSettings, Source,
 };
-use crawler::{Crawler, CrawlerDeps, CrawlerOptions};
+use crawler::{BucketAccess, Crawler, CrawlerDeps, CrawlerOptions};
 use model::{CrawlId, PageUrl, SourceId, Timestamp};
 use updates::{Applied, Change, Control, Partition, UpdateLog, topics};
 
@@ -20,6 +20,7 @@ pub(crate) struct World {
     pub(crate) log: UpdateLog,
     pub(crate) archive: Archive,
     pub(crate) source: SourceId,
+    pub(crate) buckets: Option<BucketAccess>,
     pub(crate) options: CrawlerOptions,
 }
 
@@ -33,20 +34,47 @@ impl World {
             ..SiteSettings::default()
         };
         change(&mut site);
+        let world = Self::empty(None);
+        world.crawldb.add_source(world.source(site)).await.unwrap();
+        world
+    }
+
+    /// A world whose one source is a bucket.
+    pub(crate) async fn of_bucket(
+        address: &str,
+        access: BucketAccess,
+        change: impl FnOnce(&mut SiteSettings),
+    ) -> Self {
+        let mut site = SiteSettings {
+            start: vec![PageUrl::parse("https://site.test/").unwrap()],
+            delay_ms: 0,
+            concurrency_per_host: 32,
+            ..SiteSettings::default()
+        };
+        change(&mut site);
+        let world = Self::empty(Some(access));
+        let source = Source {
+            bucket: Some(address.to_owned()),
+            ..world.source(site)
+        };
+        world.crawldb.add_source(source).await.unwrap();
+        world
+    }
+
+    fn empty(buckets: Option<BucketAccess>) -> Self {
         let options = CrawlerOptions {
             stop_grace: Duration::from_secs(2),
             robots_patience: Duration::from_millis(100),
             ..CrawlerOptions::default()
         };
-        let world = Self {
+        Self {
             crawldb: Crawldb::memory(),
             log: UpdateLog::memory(),
             archive: Archive::open("memory:///", std::iter::empty::<(&str, &str)>()).unwrap(),
             source: SourceId::new("site").unwrap(),
+            buckets,
             options,
-        };
-        world.crawldb.add_source(world.source(site)).await.unwrap();
-        world
+        }
     }
 
     fn source(&self, site: SiteSettings) -> Source {
@@ -56,6 +84,7 @@ impl World {
             revision: Revision::NEW,
             configuration: 1,
             site,
+            bucket: None,
             retry: RetryPolicy {
                 max_retries: 2,
                 initial_ms: 10,
@@ -76,6 +105,7 @@ impl World {
             log: self.log.clone(),
             archive: self.archive.clone(),
             pdf: None,
+            buckets: self.buckets.clone(),
             service: "test".into(),
         };
         Crawler::new(deps, self.options.clone())

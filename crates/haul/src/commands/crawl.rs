@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{self, Site};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::output::{self, Output};
 use crate::progress::CrawlBar;
 use crate::service::Service;
 use crate::shutdown;
-use crate::site;
+use crate::site::{self, Place};
 
 /// Crawls into the data folder, packs every host, and says how to search them.
 pub(crate) async fn run(config: &Config, output: Output, crawl: &cli::Crawl) -> Result<Exit> {
@@ -61,7 +61,11 @@ pub(crate) async fn into_file(
     let stop = shutdown::listen()?;
     let service = Service::start(&config, &folder).await?;
     let id = SourceId::from_words(start.host().as_str())?;
-    let source = site::new_source(id, vec![start.clone()], site, now())?;
+    let place = Place {
+        start: vec![start.clone()],
+        bucket: None,
+    };
+    let source = site::new_source(id, place, site, now())?;
     let id = service.stores.crawldb.add_source(source).await?.id;
     let Some(done) = crawl_and_pack(&service, &id, &stop).await? else {
         return Ok(Exit::Interrupted);
@@ -197,7 +201,7 @@ async fn resume_or_start(service: &Service, source: &SourceId, resumed: &[CrawlI
     }
     match service.crawler.start(source).await {
         Ok(id) => Ok(id),
-        Err(error @ CrawlError::Settings { .. }) => bail!(crate::exit::Usage(error.to_string())),
+        Err(error @ CrawlError::Settings { .. }) => bail!(Usage(error.to_string())),
         Err(error) => Err(error.into()),
     }
 }
@@ -228,31 +232,38 @@ async fn choose_source(service: &Service, crawl: &cli::Crawl) -> Result<SourceId
         && let Ok(id) = SourceId::new(name.as_str())
         && let Some(source) = crawldb.source(&id).await?
     {
-        return change(service, source, Vec::new(), &crawl.site).await;
+        let place = match (&source.bucket, &crawl.base) {
+            (Some(bucket), Some(base)) => Some(Place::new(std::slice::from_ref(bucket), Some(base))?),
+            (None, Some(_)) => bail!(Usage(format!("--base is for buckets, and {id} is a site"))),
+            (_, None) => None,
+        };
+        return change(service, source, place, &crawl.site).await;
     }
-    let start: Vec<PageUrl> = crawl
-        .targets
-        .iter()
-        .map(|text| site::address(text))
-        .collect::<Result<_>>()?;
-    let first = start.first().context("an address to begin at is needed")?;
+    let place = Place::new(&crawl.targets, crawl.base.as_deref())?;
     let id = match &crawl.source {
         Some(name) => SourceId::new(name.as_str())?,
-        None => SourceId::from_words(first.host().as_str())?,
+        None => place.name()?,
     };
     if let Some(source) = crawldb.source(&id).await? {
-        return change(service, source, start, &crawl.site).await;
+        return change(service, source, Some(place), &crawl.site).await;
     }
     Ok(crawldb
-        .add_source(site::new_source(id, start, &crawl.site, now())?)
+        .add_source(site::new_source(id, place, &crawl.site, now())?)
         .await?
         .id)
 }
 
-async fn change(service: &Service, source: Source, start: Vec<PageUrl>, site: &Site) -> Result<SourceId> {
+async fn change(service: &Service, source: Source, place: Option<Place>, site: &Site) -> Result<SourceId> {
     let mut changed = source.clone();
-    if !start.is_empty() {
-        changed.site.start = start;
+    if let Some(place) = place {
+        if place.bucket != source.bucket {
+            let now_at = source.bucket.as_deref().unwrap_or("a site");
+            bail!(Usage(format!(
+                "the source {} is {now_at}: give the other one a name of its own with --source",
+                source.id
+            )));
+        }
+        changed.site.start = place.start;
     }
     site::apply(site, &mut changed.site)?;
     if changed.site != source.site {

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::output::{self, Output};
 use crate::service::{self, Service};
 use crate::shutdown;
-use crate::site;
+use crate::site::{self, Place};
 
 /// Crawls, packs, searches and serves the site that is part of this program. Needs no network and leaves nothing.
 pub(crate) async fn run(config: &Config, output: Output, demo: &cli::Demo) -> Result<Exit> {
@@ -90,7 +90,12 @@ async fn add_source(service: &Service, site: &DemoSite) -> Result<SourceId> {
         resolve: site.resolve(),
     };
     let start = vec![PageUrl::parse(&site.start())?];
-    let mut source = site::new_source(SourceId::new("hollow-county")?, start, &settings, crawl::now())?;
+    let mut source = site::new_source(
+        SourceId::new("hollow-county")?,
+        Place { start, bucket: None },
+        &settings,
+        crawl::now(),
+    )?;
     // The page that always fails is there to be seen, not to be waited for.
     source.retry = RetryPolicy {
         max_retries: 1,

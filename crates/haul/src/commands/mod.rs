@@ -1,12 +1,16 @@
 //! One file per command.
 
+pub(crate) mod bench;
+pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod crawl;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod extract_pdf;
+pub(crate) mod get;
 pub(crate) mod item;
+pub(crate) mod ls;
 pub(crate) mod pack;
 pub(crate) mod search;
 pub(crate) mod source;

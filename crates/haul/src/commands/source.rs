@@ -2,32 +2,33 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 use crawldb::{Crawldb, CrawldbError};
-use model::{PageUrl, SourceId, Timestamp};
+use model::{SourceId, Timestamp};
 
 use crate::cli::{Site, Source};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::exit::Exit;
 use crate::output::{self, Output};
-use crate::site;
+use crate::site::{self, Place};
 
 /// Adds, lists, shows and removes sources. Needs no lock: the crawl database takes care of itself.
 pub(crate) async fn run(config: &Config, output: Output, action: Source) -> Result<Exit> {
     match action {
-        Source::Add { name, start, site } => add(config, &name, &start, &site).await,
+        Source::Add {
+            name,
+            start,
+            base,
+            site,
+        } => add(config, &name, Place::new(&start, base.as_deref())?, &site).await,
         Source::List => list(config, output).await,
         Source::Show { name } => show(config, output, &SourceId::new(name)?).await,
         Source::Rm { name } => remove(config, &SourceId::new(name)?).await,
     }
 }
 
-async fn add(config: &Config, name: &str, start: &[String], site: &Site) -> Result<Exit> {
+async fn add(config: &Config, name: &str, place: Place, site: &Site) -> Result<Exit> {
     let id = SourceId::new(name)?;
-    let start: Vec<PageUrl> = start
-        .iter()
-        .map(|text| site::address(text))
-        .collect::<Result<_>>()?;
-    let source = site::new_source(id, start, site, Timestamp::from(SystemTime::now()))?;
+    let source = site::new_source(id, place, site, Timestamp::from(SystemTime::now()))?;
     let folder = DataFolder::create(&config.data)?;
     let source = Crawldb::open(&folder.crawldb())?.add_source(source).await?;
     output::say(&format!(
@@ -48,12 +49,8 @@ async fn list(config: &Config, output: Output) -> Result<Exit> {
             output.json(source)?;
             continue;
         }
-        let start = source
-            .site
-            .start
-            .first()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let first = || source.site.start.first().map(ToString::to_string);
+        let start = source.bucket.clone().or_else(first).unwrap_or_default();
         let state = source.active_crawl.as_ref().map_or("", |_| "crawling");
         output.line(&format!("{:<32} {start} {state}", source.id.as_str()))?;
     }

@@ -156,6 +156,7 @@ pub(crate) fn described(
         revision: Revision::NEW,
         configuration: 1,
         site,
+        bucket: None,
         retry,
         deletion: DeletionCapability::default(),
         last_crawl_start: None,

@@ -197,6 +197,7 @@ fn settings(source: &Source) -> Markup {
         h2 { "Settings" }
         dl {
             dt { "Id" } dd { (source.id) }
+            @if let Some(bucket) = &source.bucket { dt { "Bucket" } dd { (bucket) } }
             dt { "Starts at" } dd { (starts(site)) }
             dt { "Further hosts" } dd { (words(&site.hosts, "none")) }
             dt { "Only below" } dd { (words(&site.include, "everything")) }

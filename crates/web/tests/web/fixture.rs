@@ -123,6 +123,7 @@ fn crawler(crawldb: &Crawldb, log: &UpdateLog, archive: &Archive) -> Crawler {
         log: log.clone(),
         archive: archive.clone(),
         pdf: None,
+        buckets: None,
         service: "test".into(),
     };
     Crawler::new(deps, CrawlerOptions::default())
@@ -219,6 +220,7 @@ pub(crate) fn source(id: &str) -> Source {
             start: vec![PageUrl::parse("https://forms.example.gov/").unwrap()],
             ..SiteSettings::default()
         },
+        bucket: None,
         retry: RetryPolicy::default(),
         deletion: DeletionCapability::Enumerate,
         last_crawl_start: None,
