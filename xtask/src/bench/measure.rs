@@ -20,10 +20,18 @@ pub(super) struct Cost {
 /// Runs `command` to its end; what it says goes to the file `log`.
 pub(super) fn cost_of(command: &mut Command, log: &Path) -> Result<Cost> {
     let output = File::create(log)?;
-    command
-        .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
-        .stderr(output);
+    command.stdout(output.try_clone()?).stderr(output);
+    cost(command, log)
+}
+
+/// Runs `command` to its end; what it writes to its standard output goes nowhere, because that is what is measured.
+pub(super) fn cost_to_nobody(command: &mut Command, log: &Path) -> Result<Cost> {
+    command.stdout(Stdio::null()).stderr(File::create(log)?);
+    cost(command, log)
+}
+
+fn cost(command: &mut Command, log: &Path) -> Result<Cost> {
+    command.stdin(Stdio::null());
     let started = Instant::now();
     let child = command
         .spawn()

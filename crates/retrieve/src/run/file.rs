@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::span::{Job, Shape};
 use crate::checksum::Ranges;
 use crate::entry::{Declared, Entry, FileMeta};
+use crate::error::Error;
 use crate::hooks::{Ordered, Plan};
 use crate::landing::Landing;
 use crate::outcome::Outcome;
@@ -73,6 +74,8 @@ pub(super) struct State {
     pub(super) finishing: bool,
     /// Grows when the file begins anew; what older jobs bring is dropped.
     pub(super) generation: u32,
+    /// Why nobody could say what checksum the server declares.
+    pub(super) untold: Option<Error>,
     /// How often it has begun anew.
     pub(super) restarts: u32,
     /// What replaces its bytes, until its reader takes it.
@@ -119,6 +122,7 @@ impl File {
             outcome: None,
             finishing: false,
             generation: 0,
+            untold: None,
             restarts: 0,
             ordered: None,
             is_transformed: false,
@@ -291,6 +295,7 @@ impl State {
     pub(super) fn begin_anew(&mut self, entry: &Entry) {
         self.generation += 1;
         self.restarts += 1;
+        self.untold = None;
         self.started = false;
         self.finishing = false;
         self.is_whole = false;

@@ -30,6 +30,7 @@ impl Run {
                 Ok(done) => self.end(file, &Outcome::Done(done)),
                 Err(error) => self.end(file, &Outcome::Failed(error)),
             },
+            Err(error) if error.kind() == ErrorKind::Cancelled => self.end(file, &Outcome::Cancelled),
             Err(error) => self.begin_anew(file, &error),
         }
     }
@@ -68,6 +69,9 @@ impl Run {
     /// Compares the checksum with the one that the server declares.
     pub(super) fn checked(&self, file: &File) -> Result<Done, Error> {
         let state = file.state();
+        if let Some(error) = &state.untold {
+            return Err(error.clone());
+        }
         let meta = &state.meta;
         let mut done = Done {
             bytes: state.arrived,

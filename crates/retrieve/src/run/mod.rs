@@ -228,7 +228,10 @@ impl Run {
         }
         File::wake(&mut state);
         drop(state);
-        self.queue().forget(file, keep);
+        let mut queue = self.queue();
+        queue.forget(file, keep);
+        queue.set_awaited(file, false);
+        drop(queue);
         self.counters.ended(outcome);
         self.hooks.file_end(&meta, outcome);
         self.note_end(file, &meta, outcome);

@@ -106,7 +106,6 @@ impl Queue {
     /// Drops everything about a file, and what it holds of the budget except `keep` bytes that its reader still gets.
     pub(super) fn forget(&mut self, file: &File, keep: u64) {
         self.unplanned.remove(&file.seq);
-        self.awaited.remove(&file.seq);
         self.returned.retain(|(seq, _), _| *seq != file.seq);
         for span in self.spans.values().filter(|span| span.job.file.seq == file.seq) {
             span.stop(Stop::Unneeded);
@@ -143,12 +142,22 @@ impl Queue {
     /// A share of the budget for an open job; false where there is none now.
     pub(super) fn extend(&mut self, span: &Span) -> bool {
         let share = OPEN_SHARE.min(self.memory / 4);
-        if !self.may_hold(&span.job.file, share) {
+        if !self.may_hold(&span.job.file, share) && !self.is_head(span) {
             return false;
         }
         self.hold(&span.job.file, share);
         span.grant(share);
         true
+    }
+
+    /// Whether a reader waits for the very bytes that an open job brings next. What else the file holds, a rest of the last
+    /// share or pieces from further on, does not help that reader, so it does not count.
+    fn is_head(&self, span: &Span) -> bool {
+        let file = &span.job.file;
+        let awaited = file.state().position;
+        self.awaited.contains(&file.seq)
+            && span.job.range.start <= awaited
+            && awaited <= span.state().position
     }
 
     /// An open job begins or ends to wait for its share. Meanwhile others may use its place.

@@ -64,6 +64,13 @@ impl Files {
                     return Poll::Ready(None);
                 }
                 progress.wake_later(cx.waker());
+                let front = progress.unread.front().cloned();
+                drop(progress);
+                // The budget may be full of files behind it, and it has not even begun.
+                if let Some(front) = front {
+                    self.run.queue().set_awaited(&front, true);
+                    self.run.dispatch();
+                }
                 return Poll::Pending;
             };
             let file = progress.unread.remove(at);

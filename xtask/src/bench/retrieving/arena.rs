@@ -88,7 +88,7 @@ impl Arena {
         let endpoint = self.origin.url();
         format!(
             ":s3,provider=Other,env_auth=false,access_key_id=key,secret_access_key=secret,force_path_style=true,\
-             endpoint='{endpoint}':{address}"
+             list_version=2,endpoint='{endpoint}':{address}"
         )
     }
 
