@@ -77,7 +77,7 @@ const SCENARIOS: &[Scenario] = &[
         contestants: contestants::SMALL_SAVE,
     },
     Scenario {
-        title: "1 GiB in order, the first connection at 1 MB/s, the others as above",
+        title: "1 GiB in order, whatever is asked for from the first byte on comes at 1 MB/s, the rest as above",
         origin: &[
             "--object",
             "b/one=1GiB",
@@ -86,7 +86,7 @@ const SCENARIOS: &[Scenario] = &[
             "--rate",
             "60MB/s",
             "--rule",
-            "one@0-1#1=rate:1MB/s",
+            "one@0-1=rate:1MB/s",
         ],
         saved: None,
         bytes: GIB,

@@ -123,6 +123,10 @@ impl StatefulHook for Unchanged {
         "unchanged"
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn on_file_start(&mut self, meta: &FileMeta) -> FileStart {
         match meta.etag.as_deref() == Some(self.etag.as_str()) {
             true => FileStart::Skip,

@@ -38,6 +38,10 @@ impl StatefulHook for Selection {
         "include, exclude"
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn select(&mut self, entry: &mut Entry) -> Select {
         match self.takes(&entry.name) {
             true => Select::Keep,
@@ -69,6 +73,10 @@ impl StatefulHook for OnlyBytes {
         "range"
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn select(&mut self, entry: &mut Entry) -> Select {
         entry.range = Some(self.0.clone());
         Select::Keep
@@ -82,6 +90,10 @@ pub(crate) struct StopWhenFull(Option<Control>);
 impl StatefulHook for StopWhenFull {
     fn name(&self) -> &str {
         "disk full"
+    }
+
+    fn is_quick(&self) -> bool {
+        true
     }
 
     fn on_run_start(&mut self, _start: &RunStart, control: &Control) {

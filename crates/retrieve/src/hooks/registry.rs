@@ -86,6 +86,7 @@ pub(crate) struct Registry {
     stateful: Vec<Stateful>,
     functional: Vec<Functional>,
     observers: Observers,
+    is_quick: bool,
 }
 
 struct Stateful {
@@ -106,6 +107,7 @@ impl Registry {
             stateful: Vec::new(),
             functional: Vec::new(),
             observers: Observers::new(),
+            is_quick: true,
         };
         for registered in hooks.registered {
             registry.add(registered);
@@ -114,9 +116,9 @@ impl Registry {
         registry
     }
 
-    /// Whether no hook of any kind is registered, so that no call can take long.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
+    /// Whether every call returns at once: nothing needs to be kept off the threads of the network.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.is_quick
     }
 
     fn add(&mut self, registered: Registered) {
@@ -124,10 +126,14 @@ impl Registry {
         self.accounts.push(Arc::clone(&account));
         match registered {
             Registered::Stateful(hook) => {
+                self.is_quick &= hook.is_quick();
                 let hook = Mutex::new(hook);
                 self.stateful.push(Stateful { account, hook });
             }
-            Registered::Functional(hook) => self.functional.push(Functional { account, hook }),
+            Registered::Functional(hook) => {
+                self.is_quick &= hook.is_quick();
+                self.functional.push(Functional { account, hook });
+            }
             Registered::Observer(capacity, observer) => self.observers.start(&account, capacity, observer),
         }
     }

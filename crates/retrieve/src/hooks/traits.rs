@@ -23,6 +23,11 @@ pub trait StatefulHook: Send {
     /// Its name in the report.
     fn name(&self) -> &str;
 
+    /// Whether every call returns at once, so that none has to be kept off the threads of the network; no unless said.
+    fn is_quick(&self) -> bool {
+        false
+    }
+
     /// The run begins; what `control` is told holds from the first request on.
     fn on_run_start(&mut self, _start: &RunStart, _control: &Control) {}
 
@@ -89,6 +94,11 @@ pub trait FunctionalHook: Send + Sync {
     /// Its name in the report.
     fn name(&self) -> &str;
 
+    /// Whether every call returns at once, so that none has to be kept off the threads of the network; no unless said.
+    fn is_quick(&self) -> bool {
+        false
+    }
+
     /// A request is about to be signed and sent; headers may be added.
     fn on_request(&self, _request: &mut RequestHead<'_>) {}
 
@@ -138,6 +148,10 @@ pub trait FunctionalHook: Send + Sync {
 impl<H: FunctionalHook + ?Sized> FunctionalHook for Arc<H> {
     fn name(&self) -> &str {
         (**self).name()
+    }
+
+    fn is_quick(&self) -> bool {
+        (**self).is_quick()
     }
 
     fn on_request(&self, request: &mut RequestHead<'_>) {

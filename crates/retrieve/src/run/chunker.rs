@@ -156,7 +156,7 @@ impl Run {
     pub(super) fn begin(self: &Arc<Self>, file: &Arc<File>, meta: FileMeta, planned: Option<u64>) -> bool {
         let is_small = meta.wanted().is_some_and(|wanted| wanted <= WHOLE_BYTES as u64);
         // After a restart of the machine, what an earlier run left is read again first; and hooks may take long.
-        let begun = match is_small && self.hooks.is_empty() {
+        let begun = match is_small && self.hooks.is_quick() {
             true => self.try_begin(file, meta, planned),
             false => tokio::task::block_in_place(|| self.try_begin(file, meta, planned)),
         };

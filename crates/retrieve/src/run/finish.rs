@@ -17,8 +17,8 @@ impl Run {
         if self.is_left_to_reader(file) {
             return;
         }
-        // Hooks may take long; without any, what remains is a few calls of the file system.
-        match self.hooks.is_empty() {
+        // Hooks may take long; without such, what remains is a few calls of the file system.
+        match self.hooks.is_quick() {
             true => self.conclude(file, whole),
             false => tokio::task::block_in_place(|| self.conclude(file, whole)),
         }

@@ -49,6 +49,10 @@ impl StatefulHook for CacheCheck {
         "cache check"
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn on_file_start(&mut self, meta: &FileMeta) -> FileStart {
         if self.is_there(meta).unwrap_or(false) {
             return FileStart::UseCache;

@@ -43,6 +43,10 @@ impl StatefulHook for RateLimit {
         "rate limit"
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn on_run_start(&mut self, start: &RunStart, control: &Control) {
         self.started_unix_ms = start.started_unix_ms;
         self.apply(0, control);
