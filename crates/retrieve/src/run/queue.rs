@@ -154,10 +154,13 @@ impl Queue {
     /// share or pieces from further on, does not help that reader, so it does not count.
     fn is_head(&self, span: &Span) -> bool {
         let file = &span.job.file;
-        let awaited = file.state().position;
-        self.awaited.contains(&file.seq)
-            && span.job.range.start <= awaited
-            && awaited <= span.state().position
+        let state = file.state();
+        let awaited = state.position;
+        // It may not have noticed yet what has come for it.
+        let has_some = state.ready.contains_key(&awaited);
+        drop(state);
+        let is_awaited = self.awaited.contains(&file.seq) && !has_some;
+        is_awaited && span.job.range.start <= awaited && awaited <= span.state().position
     }
 
     /// An open job begins or ends to wait for its share. Meanwhile others may use its place.

@@ -77,6 +77,7 @@ impl Files {
             drop(progress);
             self.run.room.notify_one();
             let Some(file) = file else { continue };
+            self.run.queue().set_awaited(&file, false);
             let state = file.state();
             let (meta, outcome) = (Arc::clone(&state.meta), state.outcome.clone());
             drop(state);
