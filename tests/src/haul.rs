@@ -187,9 +187,28 @@ impl Running {
 
     /// Asks it to stop, as Ctrl-C does, and waits for the end.
     pub fn interrupt(self) -> Result<Ended> {
-        let id = i32::try_from(self.child.id())?;
-        kill_process(Pid::from_raw(id).context("no process")?, Signal::INT)?;
+        self.signal(Signal::INT)?;
         self.wait()
+    }
+
+    /// Lets it stand still until it is [resumed](Self::resume).
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let id = i32::try_from(self.child.id())?;
+        Ok(kill_process(Pid::from_raw(id).context("no process")?, signal)?)
+    }
+
+    /// What it has written for programs so far.
+    pub fn written(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.stdout)?).into_owned())
     }
 
     /// What it has said on stderr so far.

@@ -1,14 +1,18 @@
 //! What tests of the real `haul` binary are made of.
 //!
 //! - [`Haul`]: the binary on a data folder of its own; runs a command to its end, or starts it and kills it.
+//! - [`PackageIndex`]: a running `haul pkgindex serve`, and its clients.
 //! - [`Site`]: a web server in this process that answers as the test says and counts who asked for what.
-//! - [`Nginx`], [`SeaweedFs`], [`Browser`]: real servers and a real browser, where they are installed.
+//! - [`Nginx`], [`SeaweedFs`], [`Postgres`], [`Redis`], [`Browser`]: real servers and a real browser, where they are installed.
 //! - [`Bench`]: the list of tests. A test whose [`Need`] is not met is reported as ignored, never as passed.
 //! - [`wait::until`]: tests wait for conditions; they do not sleep and hope.
 
 mod browser;
 mod haul;
 mod nginx;
+mod package_index;
+mod postgres;
+mod redis;
 mod seaweedfs;
 mod site;
 mod trials;
@@ -17,6 +21,9 @@ pub mod wait;
 pub use browser::{Browser, Page};
 pub use haul::{Ended, Haul, Running};
 pub use nginx::Nginx;
+pub use package_index::{PackageIndex, Talk};
+pub use postgres::Postgres;
+pub use redis::Redis;
 pub use seaweedfs::SeaweedFs;
 pub use site::{Answer, Request, Site};
 pub use trials::{Bench, Need};

@@ -1,22 +1,26 @@
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::seaweedfs;
+use crate::{postgres, seaweedfs};
 
 /// Something that a test needs and that may be missing on this machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
     /// A program on the path (or in `/usr/sbin`).
     Program(&'static str),
+    /// A program that has something to say to these arguments.
+    Output(&'static str, &'static [&'static str]),
     /// The right to mount file systems in a namespace of one's own.
     Mount,
     /// A SeaweedFS, wherever it was installed.
     SeaweedFs,
+    /// A PostgreSQL server, on the path or where Debian has it.
+    Postgres,
 }
 
 impl Need {
@@ -24,12 +28,35 @@ impl Need {
     fn missing(self) -> Option<String> {
         match self {
             Self::Program(name) => (!on_path(name)).then(|| format!("{name} is not installed")),
+            Self::Output(name, arguments) => (!has_output(name, arguments))
+                .then(|| format!("`{name} {}` has nothing to say", arguments.join(" "))),
             Self::Mount => (!may_mount()).then(|| "this user may not mount (unshare --mount)".to_owned()),
+            Self::Postgres => postgres::program("postgres").err().map(|error| format!("{error:#}")),
             Self::SeaweedFs => seaweedfs::program().err().map(|_| {
                 "SeaweedFS is not installed: `cargo xtask test` does it, or name its program in RETRIEVE_SEAWEEDFS".to_owned()
             }),
         }
     }
+}
+
+/// Reads no more than the first byte.
+fn has_output(name: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(name);
+    let started = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut process) = started else {
+        return false;
+    };
+    let has_output = process
+        .stdout
+        .take()
+        .is_some_and(|mut output| output.read_exact(&mut [0]).is_ok());
+    let _ = process.wait();
+    has_output
 }
 
 fn may_mount() -> bool {

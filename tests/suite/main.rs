@@ -10,6 +10,8 @@ mod faults;
 mod get;
 mod kills;
 mod misuse;
+mod packages;
+mod pkgindex;
 
 use std::process::ExitCode;
 use tests::Bench;
@@ -26,5 +28,7 @@ fn main() -> ExitCode {
     get::add(&mut bench);
     bench::add(&mut bench);
     browsing::add(&mut bench);
+    pkgindex::add(&mut bench);
+    packages::add(&mut bench);
     bench.run()
 }

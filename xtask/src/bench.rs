@@ -6,11 +6,13 @@
 mod answers;
 mod crawling;
 mod http;
+mod indexing;
 mod material;
 mod measure;
 mod nginx;
 mod packing;
 mod retrieving;
+mod running;
 mod table;
 
 use crate::run::{cargo, must_succeed, target_directory};
@@ -19,7 +21,7 @@ use material::Material;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const NAMES: [&str; 5] = ["load", "pack", "crawl", "serve", "retrieve"];
+const NAMES: [&str; 6] = ["load", "pack", "crawl", "serve", "retrieve", "pkgindex"];
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -44,6 +46,16 @@ struct Bench {
     haul: PathBuf,
     material: Material,
     extent: Extent,
+}
+
+impl Bench {
+    /// Rounds of what takes seconds: more of them, so that the median is steady; one where it must be quick.
+    fn rounds_of_seconds(&self) -> usize {
+        match self.extent.rounds {
+            1 => 1,
+            rounds => rounds.max(7),
+        }
+    }
 }
 
 /// Runs the measurements named in `arguments`, or all.
@@ -92,6 +104,9 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     }
     if wanted("retrieve") {
         retrieving::compare(&bench)?;
+    }
+    if wanted("pkgindex") {
+        indexing::compare(&bench)?;
     }
     println!("\nbench: done");
     Ok(ExitCode::SUCCESS)

@@ -22,7 +22,7 @@ usage: cargo xtask COMMAND
 
   tidy               check the house rules: edges, names, sizes, licences, words
   test [ARGS...]     install what tests need, build, run all tests; ARGS go to `cargo test`
-  bench [NAMES...]   measure: load queries pack crawl serve (all of them without NAMES);
+  bench [NAMES...]   measure: load pack crawl serve retrieve pkgindex (all of them without NAMES);
                      --quick takes a smaller corpus and fewer rounds";
 
 fn main() -> ExitCode {

@@ -16,6 +16,13 @@ pub struct Manifest {
     pub previous: Vec<PackVersion>,
 }
 
+impl Manifest {
+    /// Every pack that is kept, newest first.
+    pub fn versions(&self) -> impl Iterator<Item = &PackVersion> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
 /// One published pack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackVersion {

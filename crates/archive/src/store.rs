@@ -397,6 +397,20 @@ impl Archive {
         Ok(Swap::Done)
     }
 
+    /// Removes the packs of `host`, where there are any. A crash in the middle leaves the one in force as it is, or nothing.
+    pub async fn withdraw(&self, host: &Host) -> Result<(), ArchiveError> {
+        let manifest = self.manifest(host).await?;
+        let folder = Path::from_iter(["manifest", host.as_str()]);
+        // The newest goes last: as long as one is there, it is the one in force.
+        for number in self.manifest_numbers(&folder).await? {
+            self.delete(&manifest_path(host, number)).await?;
+        }
+        for version in manifest.iter().flat_map(Manifest::versions) {
+            self.delete_pack(host, &version.checksum).await?;
+        }
+        Ok(())
+    }
+
     /// Removes manifests long out of force; the few before the current one stay for readers that just listed them.
     async fn sweep_manifests(&self, host: &Host, current: u64) -> Result<(), ArchiveError> {
         let folder = Path::from_iter(["manifest", host.as_str()]);

@@ -1,6 +1,8 @@
 //! The command line: what can be said. What is done is in `commands`.
 
 mod bench;
+mod package;
+pub(crate) mod pkgindex;
 mod retrieve;
 
 use std::path::PathBuf;
@@ -10,6 +12,7 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parse
 use clap_complete::Shell;
 
 pub(crate) use self::bench::{Bench, BenchMerge, BenchRetrieve, Sink};
+pub(crate) use self::package::Package;
 pub(crate) use self::retrieve::{Cat, Choice, Effort, Get, Ls, OnChange, Order, Reach};
 use crate::config;
 use crate::exit;
@@ -57,6 +60,12 @@ pub(crate) enum Action {
     /// List what is known of the items of a source
     #[command(subcommand)]
     Item(Item),
+    /// List, show and remove what is published, and make collections
+    #[command(subcommand)]
+    Package(Package),
+    /// Serve an index of packages and what they depend on, and ask it
+    #[command(subcommand)]
+    Pkgindex(pkgindex::PackageIndex),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Config),

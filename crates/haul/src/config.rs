@@ -11,6 +11,8 @@ use toml::{Table, Value};
 
 /// The prefix of variables.
 const PREFIX: &str = "HAUL_";
+/// The store of `haul pkgindex`, which is a program of its own; not a key.
+const PACKAGE_STORE: &str = "HAUL_PKGINDEX_STORE";
 /// Sets what is logged; not a key, because the log starts before the configuration is read.
 pub(crate) const LOG_FILTER: &str = "HAUL_LOG";
 
@@ -26,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) names: String,
     /// Where contents and packs are kept: empty for a folder in `data`, or file:///folder, s3://bucket/prefix.
     pub(crate) archive: String,
+    /// Where the names of what is published are kept: empty for a folder in `data`, or as `haul pkgindex serve --store`.
+    pub(crate) catalog: String,
     pub(crate) crawl: CrawlConfig,
     pub(crate) pack: PackConfig,
     pub(crate) search: SearchConfig,
@@ -73,6 +77,7 @@ impl Default for Config {
             listen: "127.0.0.1:8480".into(),
             names: String::new(),
             archive: String::new(),
+            catalog: String::new(),
             crawl: CrawlConfig {
                 user_agent: concat!("Haul/", env!("CARGO_PKG_VERSION")).into(),
                 connections: 256,
@@ -172,7 +177,10 @@ impl Loaded {
             }
         }
         for (name, value) in variables {
-            let Some(key) = name.strip_prefix(PREFIX).filter(|_| name != LOG_FILTER) else {
+            let Some(key) = name
+                .strip_prefix(PREFIX)
+                .filter(|_| name != LOG_FILTER && name != PACKAGE_STORE)
+            else {
                 continue;
             };
             let origin = Origin::Variable(name.clone());

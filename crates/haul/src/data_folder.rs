@@ -84,6 +84,11 @@ impl DataFolder {
         Ok(FolderLock(file))
     }
 
+    /// The names of what is published.
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.0.join("catalog")
+    }
+
     /// Waits until no other command searches. A running service has packs of its own, so it is not in the way.
     pub(crate) fn lock_searches(&self) -> Result<FolderLock, DataFolderError> {
         let unusable = |source| DataFolderError::Unusable {

@@ -19,6 +19,8 @@ mod site;
 
 use std::process::ExitCode;
 
+use pkgindex::store::StoreError;
+
 use crate::cli::{Action, Cli};
 use crate::config::{ConfigError, Loaded};
 use crate::data_folder::DataFolderError;
@@ -55,6 +57,7 @@ fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
         Action::Cat(cat) => return runtime.block_on(commands::cat::run(cat, &environment)),
         Action::Bench(bench) => return runtime.block_on(commands::bench::run(output, bench, &environment)),
         Action::Ls(ls) => return runtime.block_on(commands::ls::run(output, ls, &environment)),
+        Action::Pkgindex(action) => return runtime.block_on(commands::pkgindex::run(output, action)),
         _ => {}
     }
     let loaded = Loaded::load(config_file(&cli).as_deref(), std::env::vars(), flags)?;
@@ -66,6 +69,7 @@ fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
         Action::Search(search) => runtime.block_on(commands::search::run(config, output, search)),
         Action::Source(source) => runtime.block_on(commands::source::run(config, output, source)),
         Action::Item(item) => runtime.block_on(commands::item::run(config, output, item)),
+        Action::Package(action) => runtime.block_on(commands::package::run(config, output, action)),
         Action::Config(action) => commands::config::run(&loaded, output, action),
         Action::Doctor => runtime.block_on(commands::doctor::run(config, output)),
         Action::Demo(demo) => runtime.block_on(commands::demo::run(config, output, &demo)),
@@ -74,7 +78,8 @@ fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
         | Action::Bench(_)
         | Action::Get(_)
         | Action::Cat(_)
-        | Action::Ls(_) => Ok(Exit::Done),
+        | Action::Ls(_)
+        | Action::Pkgindex(_) => Ok(Exit::Done),
     };
     // What still runs has been told to stop and has had its time.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
@@ -97,7 +102,8 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     {
         return Exit::Usage;
     }
-    if error.downcast_ref().is_some_and(is_busy) {
+    let is_in_use = |error: &StoreError| matches!(error, StoreError::InUse(_));
+    if error.downcast_ref().is_some_and(is_busy) || error.downcast_ref().is_some_and(is_in_use) {
         return Exit::Busy;
     }
     Exit::Failed

@@ -36,6 +36,7 @@ impl Service {
     pub(crate) async fn start(config: &Config, folder: &DataFolder) -> Result<Self> {
         let stores = Stores::open(folder, config)?;
         stores.archive.probe().await?;
+        stores.catalog.reconcile().await?;
         let mut registry = Registry::default();
         let deps = CrawlerDeps {
             crawldb: stores.crawldb.clone(),
@@ -59,8 +60,14 @@ impl Service {
             keep_versions: config.pack.keep_versions,
             ..PackerOptions::new(folder.work())
         };
-        let packer =
-            Packer::start(stores.log.clone(), stores.archive.clone(), options, &mut registry).await?;
+        let packer = Packer::start(
+            stores.log.clone(),
+            stores.archive.clone(),
+            stores.catalog.clone(),
+            options,
+            &mut registry,
+        )
+        .await?;
         let cleaning = AbortOnDropHandle::new(tokio::spawn(Self::clean(stores.log.clone())));
         Ok(Self {
             stores,

@@ -31,6 +31,9 @@ pub enum BuildError {
     /// The archive failed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// The pack could not be registered.
+    #[error(transparent)]
+    Catalog(#[from] catalog::CatalogError),
     /// The pack file could not be written or verified.
     #[error(transparent)]
     Pack(#[from] PackError),

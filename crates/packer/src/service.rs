@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use archive::Archive;
+use catalog::Catalog;
 use model::{CrawlId, Host, SourceId, Timestamp};
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
@@ -63,7 +64,7 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// Joins the packers of `log` and begins to publish into `archive`.
+    /// Joins the packers of `log` and begins to publish into `archive`, under names of `catalog`.
     ///
     /// # Errors
     ///
@@ -71,6 +72,7 @@ impl Packer {
     pub async fn start(
         log: UpdateLog,
         archive: Archive,
+        catalog: Catalog,
         options: PackerOptions,
         registry: &mut Registry,
     ) -> Result<Self, PackerError> {
@@ -88,6 +90,7 @@ impl Packer {
             worker: Arc::new(Worker {
                 log,
                 archive,
+                catalog,
                 options,
                 metrics: Metrics::new(registry),
             }),
@@ -171,6 +174,7 @@ fn sweep(options: &PackerOptions) -> std::io::Result<()> {
 struct Worker {
     log: UpdateLog,
     archive: Archive,
+    catalog: Catalog,
     options: PackerOptions,
     metrics: Metrics,
 }
@@ -210,6 +214,8 @@ impl Worker {
             return Ok(current.map_or(0, |current| current.pages));
         };
         self.metrics.left_out.inc_by(built.left_out);
+        // Before the manifest: were it the other way round, a build that is tried again would find the pack in force and not come here.
+        self.catalog.register(host).await?;
         let manifest = publish(&self.archive, host, sources, &built, self.options.keep_versions).await?;
         let event = Control::PackPublished {
             host: host.clone(),
@@ -317,7 +323,7 @@ impl Service {
                     mailbox.all_terminal();
                 }
             }
-            Control::PackPublished { .. } => {}
+            Control::PackPublished { .. } | Control::PackWithdrawn { .. } => {}
         }
     }
 

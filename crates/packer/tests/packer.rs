@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use archive::{Archive, Kind};
+use catalog::Catalog;
 use extract::{Extract, Passage};
 use model::{Checksum, CrawlId, Host, ItemId, PageUrl, Rank, SourceId, Timestamp, Version};
 use packer::{Packer, PackerOptions, Stage};
+use pkgindex::Index;
+use pkgindex::store::MemoryStore;
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use updates::{Applied, Change, Control, Ended, Entry, UpdateLog, topics};
@@ -16,15 +19,19 @@ use updates::{Applied, Change, Control, Ended, Entry, UpdateLog, topics};
 struct World {
     log: UpdateLog,
     archive: Archive,
+    catalog: Catalog,
     folder: TempDir,
     source: SourceId,
 }
 
 impl World {
     async fn new() -> Self {
+        let (log, archive) = (UpdateLog::memory(), Archive::memory());
+        let index = Index::open(Box::new(MemoryStore::new()), pkgindex::Options::default()).unwrap();
         let world = Self {
-            log: UpdateLog::memory(),
-            archive: Archive::memory(),
+            catalog: Catalog::new(index, archive.clone(), log.clone()),
+            log,
+            archive,
             folder: TempDir::new().unwrap(),
             source: SourceId::new("county").unwrap(),
         };
@@ -38,9 +45,15 @@ impl World {
         options.idle = Duration::from_secs(3_600);
         change(&mut options);
         let mut registry = Registry::default();
-        Packer::start(self.log.clone(), self.archive.clone(), options, &mut registry)
-            .await
-            .unwrap()
+        Packer::start(
+            self.log.clone(),
+            self.archive.clone(),
+            self.catalog.clone(),
+            options,
+            &mut registry,
+        )
+        .await
+        .unwrap()
     }
 
     async fn apply(&self, host: &str, path: &str, at: u64, text: Option<&str>) {
@@ -171,6 +184,9 @@ async fn the_newest_of_every_item_is_packed_and_what_is_gone_is_not() {
         pages(&[("/a", "second"), ("/b", "kept")])
     );
     assert_eq!(world.pages("bob.gov").await, pages(&[("/", "other host")]));
+    let (packages, _) = world.catalog.packages(None, 10).await.unwrap();
+    let names: Vec<_> = packages.iter().map(|package| &*package.name).collect();
+    assert_eq!(names, ["pack/alice.gov", "pack/bob.gov"]);
     packer.stop().await.unwrap();
 }
 

@@ -206,10 +206,10 @@ impl Behind {
     }
 }
 
-/// The host whose pack a record says is new.
+/// The host whose pack a record says is new or gone.
 fn published(record: &Record) -> Option<Host> {
     match record.decode::<Control>() {
-        Ok(Some(Control::PackPublished { host, .. })) => Some(host),
+        Ok(Some(Control::PackPublished { host, .. } | Control::PackWithdrawn { host })) => Some(host),
         Ok(_) => None,
         Err(error) => {
             tracing::warn!(%error, "a record on the log is skipped");

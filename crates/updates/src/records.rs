@@ -105,6 +105,11 @@ pub enum Control {
         /// Of the pack file.
         checksum: Checksum,
     },
+    /// There is no pack of this host in the archive any more. Key: `pack/<host>`.
+    PackWithdrawn {
+        /// The host.
+        host: Host,
+    },
 }
 
 /// How a crawl ended.

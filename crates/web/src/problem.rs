@@ -3,6 +3,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use catalog::{CatalogError, InvalidName};
 use crawldb::{CrawldbError, StartError, StoreError};
 use crawler::CrawlError;
 use model::{InvalidId, InvalidUrl};
@@ -205,5 +206,24 @@ impl From<ArchiveError> for Problem {
     fn from(error: ArchiveError) -> Self {
         let retryable = matches!(error, ArchiveError::Store { .. });
         Self::failed("the archive", retryable, &error)
+    }
+}
+
+impl From<InvalidName> for Problem {
+    fn from(error: InvalidName) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<CatalogError> for Problem {
+    fn from(error: CatalogError) -> Self {
+        let status = match error {
+            CatalogError::Missing { .. } | CatalogError::Needed { .. } => StatusCode::CONFLICT,
+            CatalogError::Size(_) => StatusCode::BAD_REQUEST,
+            CatalogError::Unknown(_) => StatusCode::NOT_FOUND,
+            CatalogError::Archive(error) => return error.into(),
+            error => return Self::failed("the package index", true, &error),
+        };
+        Self::new(status, error.to_string())
     }
 }

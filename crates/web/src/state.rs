@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use archive::Archive;
+use catalog::Catalog;
 use crawldb::Crawldb;
 use crawler::Crawler;
 use packer::Packer;
@@ -22,6 +23,8 @@ pub struct Deps {
     pub library: Library,
     /// What is published.
     pub archive: Archive,
+    /// The names of what is published.
+    pub catalog: Catalog,
     /// What `/metrics` shows; the router adds its own figures.
     pub registry: Registry,
     /// Names that clients may call this server by, such as `haul.example.gov`, without port. Addresses and `localhost`
@@ -38,6 +41,7 @@ pub(crate) struct App {
     pub(crate) packer: Packer,
     pub(crate) library: Library,
     pub(crate) archive: Archive,
+    pub(crate) catalog: Catalog,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) names: Vec<String>,
@@ -52,6 +56,7 @@ impl App {
             packer,
             library,
             archive,
+            catalog,
             mut registry,
             names,
             stop,
@@ -63,6 +68,7 @@ impl App {
             packer,
             library,
             archive,
+            catalog,
             metrics,
             registry,
             names,

@@ -5,11 +5,11 @@ use super::Bench;
 use super::http::{Client, escaped};
 use super::measure::{cost_of, percentile};
 use super::nginx::{Nginx, free_port};
+use super::running::Running;
 use super::table::{self, Row};
-use anyhow::{Context, Result, bail};
-use std::fs::{self, File};
+use anyhow::Result;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What Datasette runs for each query.
@@ -137,17 +137,8 @@ fn ask(
     target: &dyn Fn(&str) -> String,
 ) -> Result<Answered> {
     let port = free_port()?;
-    server
-        .arg(listen(port))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(File::create("/dev/null")?);
-    let mut running = Running(
-        server
-            .spawn()
-            .with_context(|| format!("cannot start {server:?}"))?,
-    );
-    let mut client = running.connect(port)?;
+    let mut running = Running::start(server.arg(listen(port)), Path::new("/dev/null"))?;
+    let mut client = Client::over(running.connect(port)?)?;
     wait_for_answers(&mut client, &target("warm"))?;
     let mut latencies_ms = Vec::with_capacity(queries.len());
     let started = Instant::now();
@@ -173,44 +164,6 @@ fn wait_for_answers(client: &mut Client, target: &str) -> Result<()> {
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
-}
-
-/// A server that ends with the measurement.
-struct Running(Child);
-
-impl Running {
-    fn connect(&mut self, port: u16) -> Result<Client> {
-        let started = Instant::now();
-        loop {
-            if let Ok(client) = Client::connect(port) {
-                return Ok(client);
-            }
-            if let Some(status) = self.0.try_wait()? {
-                bail!("the server ended with {status} before it listened");
-            }
-            if started.elapsed() > Duration::from_secs(60) {
-                bail!("the server does not listen on port {port}");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// The most that it had in memory.
-    fn memory_mib(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .context("no VmHWM")?;
-        Ok(peak.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[cfg(test)]

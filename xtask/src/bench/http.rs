@@ -11,8 +11,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn connect(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+    /// Speaks HTTP on a connection that is open.
+    pub(super) fn over(stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Self {
@@ -22,8 +22,23 @@ impl Client {
 
     /// The body of the answer to `GET target`, which must be 200.
     pub(super) fn get(&mut self, target: &str) -> Result<Vec<u8>> {
-        let request = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n");
-        self.stream.get_mut().write_all(request.as_bytes())?;
+        let head = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n");
+        self.stream.get_mut().write_all(head.as_bytes())?;
+        self.answer(target)
+    }
+
+    /// The body of the answer to `POST target`, which must be 200.
+    pub(super) fn post(&mut self, target: &str, body: &[u8]) -> Result<Vec<u8>> {
+        let length = body.len();
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n"
+        );
+        self.stream.get_mut().write_all(head.as_bytes())?;
+        self.stream.get_mut().write_all(body)?;
+        self.answer(target)
+    }
+
+    fn answer(&mut self, target: &str) -> Result<Vec<u8>> {
         let status = self.line()?;
         let mut length = None;
         loop {

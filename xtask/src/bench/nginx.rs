@@ -6,7 +6,12 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+
+/// The ports for servers: some thousand below 32768, where Linux begins to give them away.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 10_000;
 
 /// A running nginx; it ends when this is dropped.
 pub(super) struct Nginx {
@@ -90,7 +95,17 @@ http {{
     )
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, another one each time. It is below those that the system gives to whoever asks for any, so that
+/// no other program has it before the server that it is meant for.
 pub(super) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() % u32::from(PORTS);
+    for _ in 0..PORTS {
+        let next = (first + u32::from(TRIED.fetch_add(1, Ordering::Relaxed))) % u32::from(PORTS);
+        let port = FIRST_PORT + u16::try_from(next)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }

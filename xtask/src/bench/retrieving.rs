@@ -156,7 +156,7 @@ fn install(folder: &Path) -> Result<PathBuf> {
 fn measure(bench: &Bench, scenario: &Scenario, arena: &Arena) -> Result<()> {
     let log = bench.material.scratch.join("retrieving.log");
     let mut costs = vec![Vec::new(); scenario.contestants.len()];
-    for _ in 0..rounds(bench) {
+    for _ in 0..bench.rounds_of_seconds() {
         for (contestant, costs) in scenario.contestants.iter().zip(&mut costs) {
             if is_slow(costs) {
                 continue;
@@ -177,14 +177,6 @@ fn measure(bench: &Bench, scenario: &Scenario, arena: &Arena) -> Result<()> {
     }
     print(scenario, &costs);
     Ok(())
-}
-
-/// Runs take seconds, so the median is of more of them; one where it must be quick.
-fn rounds(bench: &Bench) -> usize {
-    match bench.extent.rounds {
-        1 => 1,
-        rounds => rounds.max(7),
-    }
 }
 
 /// Three runs of what takes so long are enough: no ratio hangs on a tenth of a second of it.
@@ -237,7 +229,7 @@ fn overhead(bench: &Bench) -> Result<()> {
     let ways = ["none", "ten", "no-checksum"];
     let mut costs = vec![Vec::new(); ways.len()];
     let log = bench.material.scratch.join("retrieving.log");
-    for _ in 0..rounds(bench) * 3 {
+    for _ in 0..bench.rounds_of_seconds() * 3 {
         for (way, costs) in ways.iter().zip(&mut costs) {
             let mut command = Command::new(target.join("release/examples/hook_overhead"));
             command.args([way, origin.url()]);

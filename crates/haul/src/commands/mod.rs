@@ -12,6 +12,8 @@ pub(crate) mod get;
 pub(crate) mod item;
 pub(crate) mod ls;
 pub(crate) mod pack;
+pub(crate) mod package;
+pub(crate) mod pkgindex;
 pub(crate) mod search;
 pub(crate) mod source;
 pub(crate) mod up;

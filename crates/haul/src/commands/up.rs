@@ -71,6 +71,7 @@ pub(crate) async fn serve(
         packer: packer.clone(),
         library,
         archive: stores.archive.clone(),
+        catalog: stores.catalog.clone(),
         registry,
         names: names.map(ToOwned::to_owned).collect(),
         stop: stop.clone(),

@@ -4,6 +4,7 @@ pub(crate) mod crawls;
 pub(crate) mod events;
 mod i14y;
 pub(crate) mod items;
+pub(crate) mod packages;
 pub(crate) mod packs;
 pub(crate) mod search;
 pub(crate) mod sources;
@@ -30,6 +31,7 @@ use crate::state::App;
     tags(
         (name = "search", description = "Answers from published packs"),
         (name = "packs", description = "The SQLite files themselves"),
+        (name = "packages", description = "What is published under a name, and what needs it"),
         (name = "sources", description = "Where content comes from"),
         (name = "crawls", description = "Passes over sources"),
         (name = "items", description = "What became of each thing in a source"),
@@ -44,6 +46,8 @@ pub(crate) fn router() -> axum::Router<Arc<App>> {
         .routes(routes!(i14y::search))
         .routes(routes!(packs::list))
         .routes(routes!(packs::file))
+        .routes(routes!(packages::list))
+        .routes(routes!(packages::get, packages::put, packages::delete))
         .routes(routes!(sources::list, sources::add))
         .routes(routes!(sources::get, sources::delete))
         .routes(routes!(sources::crawl))

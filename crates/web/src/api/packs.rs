@@ -191,8 +191,10 @@ async fn version(app: &App, host: Host, checksum: Checksum) -> Result<Option<(Ho
     let Some(manifest) = app.archive.manifest(&host).await? else {
         return Ok(None);
     };
-    let mut versions = std::iter::once(&manifest.current).chain(&manifest.previous);
-    let version = versions.find(|version| version.checksum == checksum).cloned();
+    let version = manifest
+        .versions()
+        .find(|version| version.checksum == checksum)
+        .cloned();
     Ok(version.map(|version| (host, version)))
 }
 

@@ -9,14 +9,16 @@ pub(crate) enum Area {
     Sources,
     Crawls,
     Packs,
+    Packages,
     Nowhere,
 }
 
-const AREAS: [(Area, &str, &str); 4] = [
+const AREAS: [(Area, &str, &str); 5] = [
     (Area::Search, "/", "Search"),
     (Area::Sources, "/sources", "Sources"),
     (Area::Crawls, "/crawls", "Crawls"),
     (Area::Packs, "/packs", "Packs"),
+    (Area::Packages, "/packages", "Packages"),
 ];
 
 /// A whole page.

@@ -4,6 +4,7 @@ mod chart;
 pub(crate) mod crawls;
 pub(crate) mod items;
 mod layout;
+pub(crate) mod packages;
 pub(crate) mod packs;
 pub(crate) mod problem;
 pub(crate) mod search;
@@ -31,4 +32,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/crawls/{crawl}", get(crawls::page))
         .route("/crawls/{crawl}/cancel", post(crawls::cancel))
         .route("/packs", get(packs::list))
+        .route("/packages", get(packages::list).post(packages::add))
+        .route("/packages/new", get(packages::new))
+        .route("/packages/{name}", get(packages::page))
+        .route("/packages/{name}/delete", post(packages::delete))
 }

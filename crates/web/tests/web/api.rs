@@ -243,3 +243,38 @@ async fn what_is_not_there_is_said_in_the_form_of_the_place() {
         .await
         .is_page(400, &["&lt;script&gt;"]);
 }
+
+#[tokio::test]
+async fn a_collection_lives_from_put_to_delete() {
+    let parts = Parts::with_content().await;
+    let collection = "/api/v1/packages/collection%2Fforms";
+    let hosts = json!({"hosts": ["forms.example.gov"]}).to_string();
+    let made = send_json(&parts.router, Method::PUT, collection, &hosts).await;
+    assert_eq!(made.status.as_u16(), 200);
+    assert_eq!(
+        made.json(),
+        json!({"name": "collection/forms", "dependencies": ["pack/forms.example.gov"], "dependents": []})
+    );
+    let listed = get(&parts.router, "/api/v1/packages?limit=1").await.json();
+    assert_eq!(
+        (&listed["packages"][0]["name"], &listed["total"], &listed["next"]),
+        (&json!("collection/forms"), &json!(2), &json!("collection/forms"))
+    );
+    let rest = get(&parts.router, "/api/v1/packages?after=collection%2Fforms")
+        .await
+        .json();
+    assert_eq!(rest["packages"][0]["dependents"], json!(["collection/forms"]));
+    let pack = "/api/v1/packages/pack%2Fforms.example.gov";
+    send_json(&parts.router, Method::DELETE, pack, "")
+        .await
+        .is_problem(409, "collection/forms");
+    send_json(&parts.router, Method::PUT, pack, &hosts)
+        .await
+        .is_problem(400, "packs are made by crawls");
+    for gone in [collection, pack] {
+        let deleted = send_json(&parts.router, Method::DELETE, gone, "").await;
+        assert_eq!(deleted.status.as_u16(), 204);
+        get(&parts.router, gone).await.is_problem(404, "is not published");
+    }
+    assert_eq!(parts.archive.hosts().await.unwrap(), []);
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use archive::{Archive, Manifest, PackVersion};
 use axum::Router;
+use catalog::Catalog;
 use crawldb::{
     Attempt, Crawl, CrawlStatus, Crawldb, DeletionCapability, Disposition, Item, ItemError, ItemErrorKind,
     Outcome, RetryPolicy, Revision, Sighting, SiteSettings, Source,
@@ -14,6 +15,8 @@ use extract::{Extract, Passage};
 use model::{ArchiveKey, Checksum, Host, ItemId, PageUrl, SourceId, Timestamp};
 use pack::{Page, Writer, WriterOptions};
 use packer::{Packer, PackerOptions};
+use pkgindex::Index;
+use pkgindex::store::MemoryStore;
 use prometheus_client::registry::Registry;
 use search::{Library, LibraryOptions};
 use tempfile::TempDir;
@@ -29,6 +32,7 @@ pub(crate) struct Parts {
     pub(crate) crawldb: Crawldb,
     pub(crate) crawler: Crawler,
     pub(crate) archive: Archive,
+    pub(crate) catalog: Catalog,
     pub(crate) library: Library,
     pub(crate) stop: CancellationToken,
     pub(crate) router: Router,
@@ -42,9 +46,17 @@ impl Parts {
         let (archive, crawldb, log) = (Archive::memory(), Crawldb::memory(), UpdateLog::memory());
         let mut registry = Registry::default();
         let options = PackerOptions::new(folder.path().join("work"));
-        let packer = Packer::start(log.clone(), archive.clone(), options, &mut registry)
-            .await
-            .unwrap();
+        let index = Index::open(Box::new(MemoryStore::new()), pkgindex::Options::default()).unwrap();
+        let catalog = Catalog::new(index, archive.clone(), log.clone());
+        let packer = Packer::start(
+            log.clone(),
+            archive.clone(),
+            catalog.clone(),
+            options,
+            &mut registry,
+        )
+        .await
+        .unwrap();
         let packs_folder: PathBuf = folder.path().join("packs");
         let library = Library::open(archive.clone(), LibraryOptions::new(&packs_folder)).unwrap();
         let stop = CancellationToken::new();
@@ -55,6 +67,7 @@ impl Parts {
             packer,
             library: library.clone(),
             archive: archive.clone(),
+            catalog: catalog.clone(),
             registry,
             names: vec!["haul.test".into()],
             stop: stop.clone(),
@@ -64,6 +77,7 @@ impl Parts {
             crawldb,
             crawler,
             archive,
+            catalog,
             library,
             stop,
             router,
@@ -82,6 +96,7 @@ impl Parts {
     /// Publishes a pack of `host` in the place of the one before.
     pub(crate) async fn publish(&self, host: &str, pages: &[Page]) {
         let host = Host::new(host).unwrap();
+        self.catalog.register(&host).await.unwrap();
         let before = self.archive.manifest(&host).await.unwrap();
         let version = self.pack(&host, pages, self.folder.path()).await;
         let manifest = Manifest {

@@ -196,3 +196,45 @@ async fn pages_are_whole_documents_with_landmarks() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_pack_stays_while_a_collection_needs_it() {
+    let parts = Parts::with_content().await;
+    let pack = "/packages/pack%2Fforms%2Eexample%2Egov";
+    get(&parts.router, "/packages")
+        .await
+        .is_page(200, &["pack/forms.example.gov", "Make a collection"]);
+    let made = submit(&parts.router, "/packages", "name=health&host=forms.example.gov").await;
+    assert_eq!(
+        (made.status.as_u16(), made.header("location")),
+        (303, "/packages/collection%2Fhealth")
+    );
+    get(&parts.router, made.header("location")).await.is_page(
+        200,
+        &[
+            "collection/health",
+            "pack/forms.example.gov",
+            "Remove this collection",
+        ],
+    );
+    get(&parts.router, pack).await.is_page(
+        200,
+        &[
+            "Needed by",
+            "collection/health",
+            "cannot be removed while a package",
+        ],
+    );
+    submit(&parts.router, &format!("{pack}/delete"), "")
+        .await
+        .is_page(409, &["collection/health", "change or remove that first"]);
+    submit(&parts.router, "/packages", "name=health&host=unknown.example.gov")
+        .await
+        .is_page(409, &["pack/unknown.example.gov"]);
+    submit(&parts.router, "/packages", "name=Health&host=forms.example.gov")
+        .await
+        .is_page(400, &["is no name of a package"]);
+    submit(&parts.router, "/packages/collection%2Fhealth/delete", "").await;
+    submit(&parts.router, &format!("{pack}/delete"), "").await;
+    get(&parts.router, pack).await.is_page(404, &["is not published"]);
+}
