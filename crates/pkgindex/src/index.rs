@@ -4,6 +4,7 @@ mod answers;
 mod committer;
 mod feed;
 mod options;
+mod pending;
 mod replace;
 mod round;
 mod state;
@@ -28,7 +29,7 @@ use feed::Feed;
 pub use feed::FeedError;
 pub use options::{Acknowledge, Options};
 use round::{Outcome, Round};
-use state::{State, Written};
+use state::State;
 
 /// How much may gather before the committer is called to it when nothing is kept, in bytes.
 const UNAWAITED_BYTES: usize = 256 << 10;
@@ -214,7 +215,7 @@ impl Index {
             edges: state.graph.edges(),
             revision: state.applied,
             committed: state.committed,
-            pending_bytes: state.pending_bytes,
+            pending_bytes: state.pending_bytes(),
             feed_bytes: self.shared.feed().bytes(),
             reported_cycles: state.graph.reported_cycles(),
             lost: state.lost.clone(),
@@ -285,19 +286,16 @@ impl Shared {
         if let Some(refused) = self.refuse(&state) {
             return refused;
         }
-        let mut written = Written::new(&state);
-        let mut lines = Vec::new();
         let mut tally = Tally::default();
         for command in commands {
             let answer = match command {
-                Ok(command) => state.execute(command, self.options.cycles, &mut written, &mut lines),
+                Ok(command) => state.execute(command, self.options.cycles),
                 Err(_) => Answer::Error,
             };
             tally.count(command, answer);
             each(&state.graph, command, answer, state.applied);
         }
         self.counts.add(&tally);
-        state.enqueue(written, lines);
         self.ticket(&state, true)
     }
 
@@ -362,7 +360,7 @@ impl Shared {
         if let Some(why) = &state.lost {
             return Some(Attempt::Lost(why.clone()));
         }
-        let is_full = state.pending_bytes >= self.options.pending_bytes;
+        let is_full = state.pending_bytes() >= self.options.pending_bytes;
         is_full.then(|| {
             self.wake();
             // With all of it on its way, nothing may ever begin the open round.
@@ -374,7 +372,7 @@ impl Shared {
     fn ticket(&self, state: &State, has_written: bool) -> Attempt {
         if !self.waits {
             // To memory the committer comes by itself soon; a switch of threads for each change would cost more than the change.
-            if self.is_kept || state.pending_bytes >= UNAWAITED_BYTES {
+            if self.is_kept || state.pending_bytes() >= UNAWAITED_BYTES {
                 self.wake();
             }
             return Attempt::Done;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::change::{Change, Revision};
 use crate::index::feed::Feed;
+use crate::index::pending::InFlight;
 use crate::index::round::{Outcome, Round};
-use crate::index::state::Pending;
+use crate::index::state::Begun;
 use crate::index::{Shared, Unavailable, has_passed};
 use crate::store::{Commit, Packages, Store, StoreError};
 
@@ -99,8 +100,14 @@ impl Turns {
             let began = Instant::now();
             let round = self.shared.write().begin_round();
             let has_worked = round.is_some();
-            if let Some((taken, round)) = round {
-                self.commit(taken, &round, began);
+            if let Some(Begun {
+                pending,
+                base,
+                origin,
+                round,
+            }) = round
+            {
+                self.commit(base, pending.begin(base, origin), &round, began);
             }
             if is_last || self.shared.read().lost.is_some() {
                 return;
@@ -114,8 +121,7 @@ impl Turns {
     }
 
     /// One round: commits what was taken, as often as it needs.
-    fn commit(&mut self, taken: Pending, round: &Round, began: Instant) {
-        let base = self.shared.read().committed;
+    fn commit(&mut self, base: Revision, taken: InFlight, round: &Round, began: Instant) {
         let mut pause = FIRST_PAUSE;
         let mut is_unknown = false;
         loop {
@@ -125,7 +131,7 @@ impl Turns {
                     StoreError::Unreachable("others' changes are not to be seen yet".to_owned())
                 }
                 Err(error) => {
-                    is_unknown = !taken.is_empty();
+                    is_unknown = !taken.changes.is_empty();
                     error
                 }
             };
@@ -134,7 +140,7 @@ impl Turns {
                 Ok(found) if is_ours(&taken.changes, &found) => {
                     let others = found.into_iter().skip(taken.changes.len()).collect();
                     self.confirm(taken, round, began);
-                    return self.adopt(&Pending::default(), None, others);
+                    return self.adopt(&InFlight::default(), None, others);
                 }
                 Ok(found) if !found.is_empty() => return self.adopt(&taken, Some(round), found),
                 // Nobody can tell any more whether ours are among what is gone, so they must not be decided again.
@@ -156,7 +162,7 @@ impl Turns {
         }
     }
 
-    fn confirm(&mut self, taken: Pending, round: &Round, began: Instant) {
+    fn confirm(&mut self, taken: InFlight, round: &Round, began: Instant) {
         self.shared.counts.round(taken.changes.len(), began.elapsed());
         let newest = taken.changes.last().map(|change| change.revision);
         self.shared.feed().append(taken.changes);
@@ -172,12 +178,12 @@ impl Turns {
     }
 
     /// Others were faster: takes back what is not committed and applies theirs.
-    fn adopt(&mut self, taken: &Pending, round: Option<&Round>, changes: Vec<Change>) {
+    fn adopt(&mut self, taken: &InFlight, round: Option<&Round>, changes: Vec<Change>) {
         if changes.is_empty() {
             return;
         }
         let mut state = self.shared.write();
-        if !taken.is_empty() || !state.pending.is_empty() {
+        if !taken.changes.is_empty() || !state.pending.is_empty() {
             self.shared.counts.conflict();
         }
         let open = state.take_back(taken);
@@ -197,7 +203,7 @@ impl Turns {
     }
 
     /// The changes in between are gone: begins anew with what the store holds.
-    fn reload(&mut self, taken: &Pending, round: Option<&Round>, ending: &Outcome) {
+    fn reload(&mut self, taken: &InFlight, round: Option<&Round>, ending: &Outcome) {
         let loaded = self.store.load();
         let mut state = self.shared.write();
         let open = state.take_back(taken);
@@ -222,7 +228,7 @@ impl Turns {
         }
     }
 
-    fn fail(&mut self, taken: &Pending, round: &Round, error: &StoreError, is_lost: bool) {
+    fn fail(&mut self, taken: &InFlight, round: &Round, error: &StoreError, is_lost: bool) {
         tracing::error!(%error, store = self.store.name(), "changes cannot be committed");
         let why = Unavailable(error.to_string().into());
         let mut state = self.shared.write();
@@ -259,8 +265,8 @@ impl Turns {
         self.note(answered.as_ref().err());
         match answered {
             Ok(changes) if changes.is_empty() => self.shared.write().confirmed_at = began,
-            Ok(changes) => self.adopt(&Pending::default(), None, changes),
-            Err(StoreError::TooOld(_)) => self.reload(&Pending::default(), None, &Outcome::TakenBack),
+            Ok(changes) => self.adopt(&InFlight::default(), None, changes),
+            Err(StoreError::TooOld(_)) => self.reload(&InFlight::default(), None, &Outcome::TakenBack),
             Err(_) => {}
         }
     }

@@ -9,6 +9,7 @@ use crate::change::{Change, Revision};
 use crate::command::{Answer, Command, commands};
 use crate::graph::{Cycles, Graph, Refusal};
 use crate::index::Unavailable;
+use crate::index::pending::{InFlight, Pending};
 use crate::index::round::Round;
 use crate::snapshot::{Copied, Snapshot};
 use crate::store::{Loaded, StoreError};
@@ -22,8 +23,8 @@ pub(super) struct State {
     pub(super) committed: Revision,
     /// Changes that are applied and that no round has taken.
     pub(super) pending: Pending,
-    /// Bytes in `pending` and in the round that is on its way.
-    pub(super) pending_bytes: usize,
+    /// What the round that is on its way has taken.
+    in_flight_bytes: usize,
     /// The round that has not begun.
     pub(super) open: Arc<Round>,
     /// The round that is on its way.
@@ -41,48 +42,13 @@ pub(super) struct State {
     snapshot: Option<Arc<Snapshot>>,
 }
 
-/// Changes in order, with the way back.
-#[derive(Default)]
-pub(super) struct Pending {
-    pub(super) changes: Vec<Change>,
-    /// Undo lines of all changes, one after the other.
-    undo: Vec<u8>,
-    /// Where the undo lines of each change end.
-    undo_ends: Vec<usize>,
-}
-
-impl Pending {
-    pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
-    fn bytes(&self) -> usize {
-        let lines: usize = self.changes.iter().map(|change| change.lines.len()).sum();
-        lines + self.undo.len() + self.changes.len() * size_of::<Change>()
-    }
-
-    /// Takes the changes back, newest first.
-    fn take_back(&self, graph: &mut Graph) {
-        for (at, &end) in self.undo_ends.iter().enumerate().rev() {
-            let start = at.checked_sub(1).map_or(0, |before| self.undo_ends[before]);
-            graph.take_back(&self.undo[start..end]);
-        }
-    }
-}
-
-/// What one call has written so far: the end of each change in the lines that it gathers.
-pub(super) struct Written {
-    first: Revision,
-    ends: Vec<usize>,
-}
-
-impl Written {
-    pub(super) fn new(state: &State) -> Self {
-        Self {
-            first: state.applied.next(),
-            ends: Vec::new(),
-        }
-    }
+/// A round that has begun, and what it has to commit.
+pub(super) struct Begun {
+    pub(super) pending: Pending,
+    /// What the changes follow.
+    pub(super) base: Revision,
+    pub(super) origin: u64,
+    pub(super) round: Arc<Round>,
 }
 
 /// A snapshot, or what it is to be made of.
@@ -100,7 +66,7 @@ impl State {
             applied: loaded.revision,
             committed: loaded.revision,
             pending: Pending::default(),
-            pending_bytes: 0,
+            in_flight_bytes: 0,
             open: Arc::default(),
             in_flight: None,
             confirmed_at: Instant::now(),
@@ -117,90 +83,71 @@ impl State {
         self.is_asked.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn execute(
-        &mut self,
-        command: &Command,
-        cycles: Cycles,
-        written: &mut Written,
-        lines: &mut Vec<u8>,
-    ) -> Answer {
-        let outcome = self.graph.execute(
-            command,
-            cycles,
-            self.has_way_back.then_some(&mut self.pending.undo),
-        );
+    /// Bytes that are applied and not committed.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.in_flight_bytes + self.pending.bytes()
+    }
+
+    pub(super) fn execute(&mut self, command: &Command, cycles: Cycles) -> Answer {
+        let undo = self.has_way_back.then_some(&mut self.pending.undo.lines);
+        let outcome = self.graph.execute(command, cycles, undo);
         if outcome.changed {
-            command.write_to(lines);
-            written.ends.push(lines.len());
-            self.pending.undo_ends.push(self.pending.undo.len());
-            self.applied = self.applied.next();
+            command.write_to(&mut self.pending.lines);
+            self.end_change();
         }
         outcome.answer
     }
 
-    /// Puts what was written behind what is pending.
-    pub(super) fn enqueue(&mut self, written: Written, lines: Vec<u8>) {
-        let lines = Bytes::from(lines);
-        let (mut start, mut revision) = (0, written.first);
-        for end in written.ends {
-            self.pending.changes.push(Change {
-                revision,
-                origin: self.origin,
-                lines: lines.slice(start..end),
-            });
-            (start, revision) = (end, revision.next());
-        }
-        self.pending_bytes += lines.len() * 2;
-    }
-
     /// Does a batch as one change.
     pub(super) fn apply(&mut self, batch: &[Command], cycles: Cycles) -> Result<(), Vec<Refusal>> {
-        let undo = self.has_way_back.then_some(&mut self.pending.undo);
-        if !self.graph.apply(batch, cycles, undo)? {
-            return Ok(());
+        let undo = self.has_way_back.then_some(&mut self.pending.undo.lines);
+        if self.graph.apply(batch, cycles, undo)? {
+            for command in batch {
+                command.write_to(&mut self.pending.lines);
+            }
+            self.end_change();
         }
-        let mut lines = Vec::new();
-        for command in batch {
-            command.write_to(&mut lines);
-        }
-        self.applied = self.applied.next();
-        self.pending.undo_ends.push(self.pending.undo.len());
-        self.pending_bytes += lines.len();
-        self.pending.changes.push(Change {
-            revision: self.applied,
-            origin: self.origin,
-            lines: lines.into(),
-        });
         Ok(())
     }
 
-    /// Begins the open round when it has something to commit or somebody waits for it.
-    pub(super) fn begin_round(&mut self) -> Option<(Pending, Arc<Round>)> {
+    fn end_change(&mut self) {
+        self.pending.end_change();
+        self.applied = self.applied.next();
+    }
+
+    /// Begins the open round when it has something to commit or somebody waits for it. No other may be on its way.
+    pub(super) fn begin_round(&mut self) -> Option<Begun> {
         let is_asked = mem::take(self.is_asked.get_mut());
         if self.pending.is_empty() && !is_asked {
             return None;
         }
         let round = mem::take(&mut self.open);
         self.in_flight = Some(Arc::clone(&round));
-        Some((mem::take(&mut self.pending), round))
+        self.in_flight_bytes = self.pending.bytes();
+        Some(Begun {
+            pending: mem::take(&mut self.pending),
+            base: self.committed,
+            origin: self.origin,
+            round,
+        })
     }
 
     /// The store has everything up to `committed`, and nobody was faster.
     pub(super) fn confirm(&mut self, committed: Revision, began: Instant) {
         self.in_flight = None;
         self.confirmed_at = began;
-        self.pending_bytes = self.pending.bytes();
+        self.in_flight_bytes = 0;
         self.committed = committed;
     }
 
     /// Takes back everything that is not committed, `taken` being the round on its way. Returns the open round, whose waiters decided on
     /// what is gone now.
-    pub(super) fn take_back(&mut self, taken: &Pending) -> Arc<Round> {
+    pub(super) fn take_back(&mut self, taken: &InFlight) -> Arc<Round> {
         let pending = mem::take(&mut self.pending);
-        pending.take_back(&mut self.graph);
-        taken.take_back(&mut self.graph);
+        pending.undo.take_back(&mut self.graph);
+        taken.undo.take_back(&mut self.graph);
         self.applied = self.committed;
-        self.pending_bytes = 0;
+        self.in_flight_bytes = 0;
         self.in_flight = None;
         self.rollbacks += 1;
         // The store may have kept what is taken back here, or do so yet; what is decided now must not be taken for it.
