@@ -44,7 +44,8 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
     /// How long a stop may take: what has been received by then is answered, and what is not done after this time is cut off.
     pub drain_timeout: Duration,
-    /// How many threads answer. By default one for each processor.
+    /// How many threads answer. By default one for every two processors: commands are decided one at a time, so more threads only take
+    /// time from clients on the same machine, and wait for each other.
     pub workers: NonZero<usize>,
 }
 
@@ -56,9 +57,14 @@ impl Default for ServerOptions {
             idle_timeout: None,
             write_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
-            workers: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            workers: half_of_the_processors(),
         }
     }
+}
+
+fn half_of_the_processors() -> NonZero<usize> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    NonZero::new(processors / 2).unwrap_or(NonZero::<usize>::MIN)
 }
 
 /// The three commands over TCP: `INDEX|package|dependencies`, `REMOVE|package|` and `QUERY|package|`, one answer for each line.

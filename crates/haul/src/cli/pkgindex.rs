@@ -91,6 +91,9 @@ pub(crate) struct Serve {
     /// Connections at a time; more wait [default: as many as the limit on open files allows, up to 20000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_connections: Option<u32>,
+    /// Threads that answer [default: one for every two processors]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZero<usize>>,
     /// Bytes of a line at most
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = quantity::some_bytes)]
     pub(crate) max_line: u64,

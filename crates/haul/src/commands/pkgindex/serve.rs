@@ -73,6 +73,7 @@ fn server_options(serve: &Serve) -> ServerOptions {
         max_connections: connections.unwrap_or(defaults.max_connections),
         max_line_bytes: usize::try_from(serve.max_line).unwrap_or(usize::MAX),
         idle_timeout: serve.idle_timeout,
+        workers: serve.threads.unwrap_or(defaults.workers),
         ..defaults
     }
 }
