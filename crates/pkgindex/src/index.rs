@@ -142,7 +142,7 @@ impl Index {
         Ok(replies)
     }
 
-    /// Does all INDEX and REMOVE lines as one change, or nothing; see [`Refusal`]. Returns the revision after it.
+    /// Does all INDEX and REMOVE lines as one change, or nothing; see [`Refusal`](crate::Refusal). Returns the revision after it.
     pub async fn batch(&self, lines: &[u8]) -> Result<Revision, BatchError> {
         self.batch_at(None, lines).await
     }

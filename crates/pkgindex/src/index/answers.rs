@@ -65,9 +65,9 @@ pub struct Sizes {
     pub committed: Revision,
     /// What waits to be committed.
     pub pending_bytes: usize,
-    /// What the changes cost that [`Index::changes`] can give.
+    /// What the changes cost that [`Index::changes`](crate::Index::changes) can give.
     pub feed_bytes: usize,
-    /// INDEX commands that closed a cycle, under [`Cycles::Report`].
+    /// INDEX commands that closed a cycle, under [`Cycles::Report`](crate::Cycles::Report).
     pub reported_cycles: u64,
     /// Why the index does not answer any more, when it does not.
     pub lost: Option<Unavailable>,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::graph::Cycles;
 
-/// How an [`Index`] behaves.
+/// How an [`Index`](crate::Index) behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// What becomes of cycles.
@@ -16,7 +16,7 @@ pub struct Options {
     pub commit_timeout: Duration,
     /// How often a shared store is asked for others' changes when nothing else asks it.
     pub poll_interval: Duration,
-    /// How much of the newest changes is kept in memory for [`Index::changes`], in bytes.
+    /// How much of the newest changes is kept in memory for [`Index::changes`](crate::Index::changes), in bytes.
     pub feed_bytes: usize,
     /// How much may wait to be committed, in bytes; then commands wait before they are tried.
     pub pending_bytes: usize,

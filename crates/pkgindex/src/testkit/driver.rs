@@ -1,6 +1,6 @@
 //! Compares any server of the protocol with the [`Model`], over TCP.
 //!
-//! It needs an index that is empty at first, and for itself. It tries [`cases`] that are written by hand, sequences that a seed makes up,
+//! It needs an index that is empty at first, and for itself. It tries cases that are written by hand, sequences that a seed makes up,
 //! and clients at the same time; no server that answers too little keeps it for longer than its patience.
 
 mod cases;
