@@ -12,7 +12,6 @@ mod state;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -428,9 +427,4 @@ fn parsed(lines: &[u8]) -> Vec<Result<Command<'_>, Malformed>> {
     let mut parsed = Vec::with_capacity(memchr::memchr_iter(b'\n', lines).count());
     parsed.extend(commands(lines));
     parsed
-}
-
-/// For stores with one owner and for tests: whether enough time has gone since `then`.
-fn has_passed(then: Instant, duration: Duration) -> bool {
-    then.elapsed() >= duration
 }

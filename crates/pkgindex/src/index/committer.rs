@@ -10,7 +10,7 @@ use crate::index::feed::Feed;
 use crate::index::pending::InFlight;
 use crate::index::round::{Outcome, Round};
 use crate::index::state::Begun;
-use crate::index::{Shared, Unavailable, has_passed};
+use crate::index::{Shared, Unavailable};
 use crate::store::{Commit, Packages, Store, StoreError};
 
 /// The longest time between two calls of [`Store::tend`].
@@ -309,4 +309,8 @@ impl Shared {
             is_new
         });
     }
+}
+
+fn has_passed(since: Instant, duration: Duration) -> bool {
+    since.elapsed() >= duration
 }
