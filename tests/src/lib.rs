@@ -3,11 +3,13 @@
 //! - [`Haul`]: the binary on a data folder of its own; runs a command to its end, or starts it and kills it.
 //! - [`PackageIndex`]: a running `haul pkgindex serve`, and its clients.
 //! - [`Site`]: a web server in this process that answers as the test says and counts who asked for what.
+//! - [`ChangingSite`]: a site whose pages come, change, go and fail as a seed says.
 //! - [`Nginx`], [`SeaweedFs`], [`Postgres`], [`Redis`], [`Browser`]: real servers and a real browser, where they are installed.
 //! - [`Bench`]: the list of tests. A test whose [`Need`] is not met is reported as ignored, never as passed.
 //! - [`wait::until`]: tests wait for conditions; they do not sleep and hope.
 
 mod browser;
+mod changing;
 mod haul;
 mod nginx;
 mod package_index;
@@ -19,6 +21,7 @@ mod trials;
 pub mod wait;
 
 pub use browser::{Browser, Page};
+pub use changing::{ChangingSite, HOST};
 pub use haul::{Ended, Haul, Running};
 pub use nginx::Nginx;
 pub use package_index::{PackageIndex, Talk};

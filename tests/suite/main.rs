@@ -10,8 +10,10 @@ mod faults;
 mod get;
 mod kills;
 mod misuse;
+mod outages;
 mod packages;
 mod pkgindex;
+mod week;
 
 use std::process::ExitCode;
 use tests::Bench;
@@ -30,5 +32,7 @@ fn main() -> ExitCode {
     browsing::add(&mut bench);
     pkgindex::add(&mut bench);
     packages::add(&mut bench);
+    week::add(&mut bench);
+    outages::add(&mut bench);
     bench.run()
 }

@@ -1,11 +1,12 @@
-//! Crawls: who may work on a source, and what the history says.
+//! Crawls that run, and what the history says of them.
 
 use model::{CrawlId, SourceId, Timestamp};
 
-use crate::error::{CrawldbError, StartError};
+use crate::error::CrawldbError;
 use crate::handle::{Crawldb, MAX_SWAPS};
 use crate::port::Written;
-use crate::records::{Crawl, CrawlStatus, CrawlTotals, Revision, Scope, Source};
+use crate::records::{Crawl, CrawlStatus, CrawlTotals, Scope, Source};
+use crate::start::CRAWL_LEASE;
 
 /// How many items of a scope a crawl knows, and how many of them are not terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,128 +19,20 @@ pub struct ScopeCount {
     pub open: u64,
 }
 
+/// What was done for a crawl since it was last recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Requests that were answered.
+    pub fetches: u64,
+    /// Bytes of bodies as they came.
+    pub fetched_bytes: u64,
+    /// Milliseconds spent on them.
+    pub processing_ms: u64,
+    /// Items that were written to the index.
+    pub indexed: u64,
+}
+
 impl Crawldb {
-    /// Starts a crawl and takes the source's lock for `service`. One crawl of a source runs at a time.
-    ///
-    /// The crawl's start is `now`, or a millisecond after the newest crawl of the source where the clock went back:
-    /// the version of a later crawl is always greater.
-    pub async fn start_crawl(
-        &self,
-        id: &SourceId,
-        service: &str,
-        now: Timestamp,
-    ) -> Result<Crawl, StartError> {
-        let source = self
-            .store
-            .get_source(id)
-            .await?
-            .ok_or_else(|| StartError::NoSource(id.clone()))?;
-        if let Some(crawl) = self.running(&source).await? {
-            return Err(StartError::Running(crawl));
-        }
-        let start = now.max(self.first_free_start(&source, now).await?);
-        let crawl = self.insert_crawl(new_crawl(&source, service, start)).await?;
-        match self.lock(&source, &crawl).await {
-            Ok(()) => Ok(crawl),
-            Err(error) => {
-                self.abandon(&crawl, now).await?;
-                Err(error)
-            }
-        }
-    }
-
-    /// The earliest start that is later than every crawl of the source. The newest crawl, where it is not over, never
-    /// got the lock because its process died before: it is closed here.
-    async fn first_free_start(&self, source: &Source, now: Timestamp) -> Result<Timestamp, CrawldbError> {
-        let newest = self.store.list_crawls(Some(&source.id), 1).await?.pop();
-        if let Some(crawl) = newest.as_ref().filter(|crawl| !crawl.status.is_over()) {
-            self.abandon(crawl, now).await?;
-        }
-        let last = newest.map(|crawl| crawl.started_at).max(source.last_crawl_start);
-        Ok(last.map_or(Timestamp::default(), |last| {
-            Timestamp::from_millis(last.as_millis() + 1)
-        }))
-    }
-
-    async fn insert_crawl(&self, crawl: Crawl) -> Result<Crawl, StartError> {
-        match self.store.put_crawl(&crawl).await? {
-            Written::Done(revision) => Ok(Crawl { revision, ..crawl }),
-            Written::Conflict(_) => Err(StartError::Running(crawl.id)),
-        }
-    }
-
-    /// Only the source as it was read gives its lock: who comes second learns who was faster.
-    async fn lock(&self, source: &Source, crawl: &Crawl) -> Result<(), StartError> {
-        let locked = Source {
-            active_crawl: Some(crawl.id.clone()),
-            last_crawl_start: Some(crawl.started_at),
-            lock_epoch: crawl.epoch,
-            ..source.clone()
-        };
-        if let Written::Done(_) = self.store.put_source(&locked).await? {
-            return Ok(());
-        }
-        self.figures.add_conflicts(1);
-        let source = self.store.get_source(&source.id).await?;
-        let winner = source
-            .and_then(|source| source.active_crawl)
-            .filter(|winner| *winner != crawl.id);
-        Err(winner.map_or_else(
-            || CrawldbError::Contention(format!("source {}", crawl.id.source())).into(),
-            StartError::Running,
-        ))
-    }
-
-    async fn abandon(&self, crawl: &Crawl, now: Timestamp) -> Result<(), CrawldbError> {
-        let close = |crawl| {
-            over(
-                crawl,
-                CrawlStatus::Failed,
-                Some("it never got the lock of its source".into()),
-                now,
-            )
-        };
-        self.swap_crawl(&crawl.id, |crawl| Ok(close(crawl))).await?;
-        Ok(())
-    }
-
-    /// The running crawl of the source under a new lock epoch, for a service that starts again; the process that ran
-    /// it before is fenced: its calls answer [`CrawldbError::Fenced`]. None where no crawl runs. Of two that take over at
-    /// once, one is fenced too.
-    pub async fn take_over(
-        &self,
-        id: &SourceId,
-        service: &str,
-        now: Timestamp,
-    ) -> Result<Option<Crawl>, CrawldbError> {
-        let Some(source) = self.store.get_source(id).await? else {
-            return Ok(None);
-        };
-        let Some(crawl) = self.running(&source).await? else {
-            return Ok(None);
-        };
-        let source = self
-            .swap_source(id, |stored| {
-                Ok(Source {
-                    lock_epoch: stored.lock_epoch + 1,
-                    ..stored
-                })
-            })
-            .await?;
-        tracing::info!(%crawl, service, started_at_ms = crawl.started_at().as_millis(), at_ms = now.as_millis(), "takes the crawl over");
-        let taken = self.swap_crawl(&crawl, |stored| {
-            if stored.epoch >= source.lock_epoch || stored.status.is_over() {
-                return Err(CrawldbError::Fenced(stored.id));
-            }
-            Ok(Crawl {
-                epoch: source.lock_epoch,
-                service: service.to_owned(),
-                ..stored
-            })
-        });
-        Ok(Some(taken.await?))
-    }
-
     /// Moves a running crawl to another status. Ends go through [`end_crawl`](Self::end_crawl).
     pub async fn set_status(&self, crawl: &Crawl, status: CrawlStatus) -> Result<Crawl, CrawldbError> {
         self.swap_crawl(&crawl.id, |stored| {
@@ -149,64 +42,101 @@ impl Crawldb {
         .await
     }
 
-    /// Ends a crawl with a recount of its items and gives the source's lock back. Ending it again changes nothing.
-    pub async fn end_crawl(
+    /// Changes a running crawl: what it knows of its enumeration, its marks, its orphans. `change` may be asked again.
+    pub async fn update_crawl(
+        &self,
+        crawl: &Crawl,
+        change: impl Fn(&mut Crawl) + Send + Sync,
+    ) -> Result<Crawl, CrawldbError> {
+        self.swap_crawl(&crawl.id, |mut stored| {
+            fence(&stored, crawl)?;
+            change(&mut stored);
+            Ok(stored)
+        })
+        .await
+    }
+
+    /// Changes a crawl that is over: a person approves what a guard blocked. `change` may be asked again.
+    pub async fn amend_crawl(
         &self,
         id: &CrawlId,
+        change: impl Fn(&mut Crawl) + Send + Sync,
+    ) -> Result<Crawl, CrawldbError> {
+        self.swap_crawl(id, |mut stored| {
+            change(&mut stored);
+            Ok(stored)
+        })
+        .await
+    }
+
+    /// Ends a crawl with a recount of its items and gives the source's lock back. Ending it again changes nothing; a
+    /// process that it was taken from cannot end it.
+    pub async fn end_crawl(
+        &self,
+        held: &Crawl,
         status: CrawlStatus,
         reason: Option<String>,
         now: Timestamp,
     ) -> Result<Crawl, CrawldbError> {
-        self.store.refresh().await?;
-        let totals = self.totals(id).await?;
-        let end = |stored: Crawl| {
-            if stored.status.is_over() {
-                stored
-            } else {
-                Crawl {
-                    totals,
-                    ..over(stored, status, reason.clone(), now)
-                }
-            }
+        let totals = self.recount(&held.id).await?;
+        let end = |stored: Crawl| Crawl {
+            totals,
+            ..over(stored, status, reason.clone(), now)
         };
-        let crawl = self.swap_crawl(id, |stored| Ok(end(stored))).await?;
-        self.unlock(id).await?;
+        let crawl = self
+            .swap_crawl(&held.id, |stored| match stored.status.is_over() {
+                _ if stored.epoch != held.epoch => Err(CrawldbError::Fenced(stored.id)),
+                true => Ok(stored),
+                false => Ok(end(stored)),
+            })
+            .await?;
+        let source = self.store.get_source(&held.id.source()).await?;
+        if !source.is_some_and(|source| source.active_crawls.contains(&held.id)) {
+            return Ok(crawl);
+        }
+        // What others finished between the count and the end; from now on they are fenced.
+        let totals = self.recount(&held.id).await?;
+        let crawl = if totals == crawl.totals {
+            crawl
+        } else {
+            self.swap_crawl(&held.id, |stored| Ok(Crawl { totals, ..stored }))
+                .await?
+        };
+        self.unlock(&held.id).await?;
         Ok(crawl)
     }
 
+    async fn recount(&self, id: &CrawlId) -> Result<CrawlTotals, CrawldbError> {
+        self.store.refresh().await?;
+        self.totals(id).await
+    }
+
     async fn unlock(&self, crawl: &CrawlId) -> Result<(), CrawldbError> {
-        let id = crawl.source();
-        let holder = self
-            .store
-            .get_source(&id)
-            .await?
-            .and_then(|source| source.active_crawl);
-        if holder.as_ref() != Some(crawl) {
-            return Ok(());
-        }
-        let release = |stored: Source| Source {
-            active_crawl: stored.active_crawl.filter(|holder| holder != crawl),
-            ..stored
+        let release = |mut stored: Source| {
+            stored.active_crawls.retain(|holder| holder != crawl);
+            stored
         };
-        self.swap_source(&id, |stored| Ok(release(stored))).await?;
+        self.swap_source(&crawl.source(), |stored| Ok(release(stored)))
+            .await?;
         Ok(())
     }
 
-    /// Adds to the figures of the crawl's history record: answered requests, bytes, milliseconds spent on them.
-    pub async fn add_work(
-        &self,
-        id: &CrawlId,
-        fetches: u64,
-        fetched_bytes: u64,
-        processing_ms: u64,
-    ) -> Result<(), CrawldbError> {
+    /// Adds to the figures of the crawl's history record, and is a sign of life of the process that runs it, if that is
+    /// `held`'s. Others who work for the crawl add, too.
+    pub async fn add_work(&self, held: &Crawl, work: Work, now: Timestamp) -> Result<(), CrawldbError> {
         let add = |stored: Crawl| Crawl {
-            fetches: stored.fetches + fetches,
-            fetched_bytes: stored.fetched_bytes + fetched_bytes,
-            processing_ms: stored.processing_ms + processing_ms,
+            fetches: stored.fetches + work.fetches,
+            fetched_bytes: stored.fetched_bytes + work.fetched_bytes,
+            processing_ms: stored.processing_ms + work.processing_ms,
+            indexed: stored.indexed + work.indexed,
+            alive_until: if stored.epoch == held.epoch && stored.service == held.service {
+                now.after(CRAWL_LEASE)
+            } else {
+                stored.alive_until
+            },
             ..stored
         };
-        self.swap_crawl(id, |stored| Ok(add(stored))).await?;
+        self.swap_crawl(&held.id, |stored| Ok(add(stored))).await?;
         Ok(())
     }
 
@@ -234,6 +164,22 @@ impl Crawldb {
             .collect())
     }
 
+    /// The crawl as stored, if it runs, nobody took it over, and the source's lock names it.
+    ///
+    /// # Errors
+    ///
+    /// [`CrawldbError::Fenced`] where the caller must stop working on it.
+    pub async fn holds(&self, held: &Crawl) -> Result<Crawl, CrawldbError> {
+        let stored = self.store.get_crawl(&held.id).await?;
+        let stored = stored.ok_or_else(|| CrawldbError::NoCrawl(held.id.clone()))?;
+        fence(&stored, held)?;
+        let source = self.store.get_source(&held.id.source()).await?;
+        if source.is_some_and(|source| source.active_crawls.contains(&held.id)) {
+            return Ok(stored);
+        }
+        Err(CrawldbError::Fenced(held.id.clone()))
+    }
+
     /// Refuses to work for a crawl that is over or that another process took over.
     pub(crate) async fn guard(&self, crawl: &Crawl) -> Result<(), CrawldbError> {
         let stored = self.store.get_crawl(&crawl.id).await?;
@@ -243,14 +189,18 @@ impl Crawldb {
         )
     }
 
-    async fn swap_crawl(
+    pub(crate) async fn swap_crawl(
         &self,
         id: &CrawlId,
         change: impl Fn(Crawl) -> Result<Crawl, CrawldbError>,
     ) -> Result<Crawl, CrawldbError> {
         for _ in 0..MAX_SWAPS {
             let stored = self.store.get_crawl(id).await?;
-            let changed = change(stored.ok_or_else(|| CrawldbError::NoCrawl(id.clone()))?)?;
+            let stored = stored.ok_or_else(|| CrawldbError::NoCrawl(id.clone()))?;
+            let changed = change(stored.clone())?;
+            if changed == stored {
+                return Ok(stored);
+            }
             match self.store.put_crawl(&changed).await? {
                 Written::Done(revision) => return Ok(Crawl { revision, ..changed }),
                 Written::Conflict(_) => self.figures.add_conflicts(1),
@@ -260,29 +210,12 @@ impl Crawldb {
     }
 }
 
-fn new_crawl(source: &Source, service: &str, start: Timestamp) -> Crawl {
-    Crawl {
-        id: CrawlId::at(&source.id, start),
-        revision: Revision::NEW,
-        status: CrawlStatus::Pending,
-        started_at: start,
-        ended_at: None,
-        configuration: source.configuration,
-        epoch: source.lock_epoch + 1,
-        service: service.to_owned(),
-        totals: CrawlTotals::default(),
-        fetched_bytes: 0,
-        fetches: 0,
-        processing_ms: 0,
-        reason: None,
-    }
-}
-
-fn over(crawl: Crawl, status: CrawlStatus, reason: Option<String>, now: Timestamp) -> Crawl {
+/// A crawl that was reopened for its orphans keeps the end that it had: its speeds are those of the crawl.
+pub(crate) fn over(crawl: Crawl, status: CrawlStatus, reason: Option<String>, now: Timestamp) -> Crawl {
     Crawl {
         status,
         reason,
-        ended_at: Some(now.max(crawl.started_at)),
+        ended_at: crawl.ended_at.or(Some(now.max(crawl.started_at))),
         ..crawl
     }
 }

@@ -18,6 +18,9 @@ pub enum CrawldbError {
     /// The source cannot be deleted while this crawl runs.
     #[error("crawl {0} is running; wait for its end or cancel it first")]
     Running(CrawlId),
+    /// The source is not being deleted, so it cannot be removed.
+    #[error("source {0} has references left; begin its deletion first")]
+    NotDeleting(SourceId),
     /// There is no such crawl.
     #[error("crawl {0} does not exist")]
     NoCrawl(CrawlId),
@@ -39,6 +42,15 @@ pub enum StartError {
     /// There is no such source.
     #[error("source {0} does not exist; add it first")]
     NoSource(SourceId),
+    /// The source is a feed: what is in it is told, not crawled.
+    #[error("source {0} is a feed: send its updates, there is nothing to crawl")]
+    Feed(SourceId),
+    /// The source is being deleted.
+    #[error("source {0} is being deleted")]
+    Deleting(SourceId),
+    /// Too many crawls wait, or run at a time.
+    #[error("source {0} has as many crawls as it may; wait for the end of one or cancel one first")]
+    Full(SourceId),
     /// Another crawl of the source runs; one at a time.
     #[error("crawl {0} of this source is running; wait for its end or cancel it first")]
     Running(CrawlId),

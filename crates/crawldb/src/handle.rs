@@ -2,12 +2,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{CrawlId, SourceId};
+use model::{CrawlId, SourceId, Timestamp};
 
 use crate::error::CrawldbError;
 use crate::memory::MemoryStore;
-use crate::port::{Store, StoreError, Written};
-use crate::records::{Revision, Source};
+use crate::port::{DocumentStore, Store, StoreError, Written};
+use crate::records::{Configuration, Settings, Source};
 use crate::sqlite::SqliteStore;
 
 /// How often a compare-and-swap is tried again after another writer was faster.
@@ -17,6 +17,7 @@ pub(crate) const MAX_SWAPS: u32 = 32;
 #[derive(Clone)]
 pub struct Crawldb {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) documents: Arc<dyn DocumentStore>,
     pub(crate) figures: Arc<Figures>,
 }
 
@@ -52,18 +53,21 @@ impl Crawldb {
     /// The file is an SQLite database in WAL mode: what a call wrote survives the death of the process. After a crash
     /// of the whole machine the last moments may be missing, but never half there.
     pub fn open(path: &Path) -> Result<Self, CrawldbError> {
-        Ok(Self::new(Arc::new(SqliteStore::open(path)?)))
+        let store = Arc::new(SqliteStore::open(path)?);
+        Ok(Self::new(Arc::clone(&store) as _, store))
     }
 
     /// A database that lives as long as the handle.
     pub fn memory() -> Self {
-        Self::new(Arc::new(MemoryStore::default()))
+        let store = Arc::new(MemoryStore::default());
+        Self::new(Arc::clone(&store) as _, store)
     }
 
-    /// A database on any engine.
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    /// A database on any engines, which may be the same.
+    pub fn new(store: Arc<dyn Store>, documents: Arc<dyn DocumentStore>) -> Self {
         Self {
             store,
+            documents,
             figures: Arc::default(),
         }
     }
@@ -71,6 +75,11 @@ impl Crawldb {
     /// The engine below.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The engine that keeps the documents.
+    pub fn documents(&self) -> &Arc<dyn DocumentStore> {
+        &self.documents
     }
 
     /// How often other writers were faster.
@@ -86,40 +95,64 @@ impl Crawldb {
         Ok(self.store.check().await?)
     }
 
-    /// Adds a source. Its revision, lock and crawl fields begin anew whatever they say.
-    pub async fn add_source(&self, source: Source) -> Result<Source, CrawldbError> {
-        let source = Source {
-            revision: Revision::NEW,
-            last_crawl_start: None,
-            active_crawl: None,
-            lock_epoch: 0,
-            ..source
+    /// Adds a source.
+    pub async fn add_source(
+        &self,
+        id: SourceId,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<Source, CrawldbError> {
+        let source = Source::new(id, settings, now);
+        let Written::Done(revision) = self.store.put_source(&source).await? else {
+            return Err(CrawldbError::Exists(source.id));
         };
-        match self.store.put_source(&source).await? {
-            Written::Done(revision) => Ok(Source { revision, ..source }),
-            Written::Conflict(_) => Err(CrawldbError::Exists(source.id)),
-        }
+        self.keep_configuration(&source, now).await?;
+        Ok(Source { revision, ..source })
     }
 
-    /// Changes the settings of a source: name, site, bucket, retry and deletion. What belongs to crawls stays.
+    /// Changes the settings of a source; crawls that run go on with those that they began with.
     ///
-    /// `source.configuration` must be the one that was read, else [`CrawldbError::Changed`]; it grows by one.
-    pub async fn update_source(&self, source: Source) -> Result<Source, CrawldbError> {
-        self.swap_source(&source.id, |stored| {
-            if stored.configuration != source.configuration {
-                return Err(CrawldbError::Changed(source.id.clone()));
-            }
-            Ok(Source {
-                name: source.name.clone(),
-                site: source.site.clone(),
-                bucket: source.bucket.clone(),
-                retry: source.retry.clone(),
-                deletion: source.deletion,
-                configuration: stored.configuration + 1,
-                ..stored
+    /// `configuration` must be the one that was read, else [`CrawldbError::Changed`]; it grows by one.
+    pub async fn update_source(
+        &self,
+        id: &SourceId,
+        configuration: u64,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<Source, CrawldbError> {
+        // Whoever made the one before may have died before it was kept.
+        if let Some(stored) = self.store.get_source(id).await? {
+            self.keep_configuration(&stored, now).await?;
+        }
+        let source = self
+            .swap_source(id, |stored| {
+                if stored.configuration != configuration {
+                    return Err(CrawldbError::Changed(id.clone()));
+                }
+                Ok(Source {
+                    settings: settings.clone(),
+                    configuration: configuration + 1,
+                    ..stored
+                })
             })
-        })
-        .await
+            .await?;
+        self.keep_configuration(&source, now).await?;
+        Ok(source)
+    }
+
+    async fn keep_configuration(&self, source: &Source, now: Timestamp) -> Result<(), StoreError> {
+        let configuration = Configuration {
+            source: source.id.clone(),
+            number: source.configuration,
+            settings: source.settings.clone(),
+            at: now,
+        };
+        self.store.put_configuration(&configuration).await
+    }
+
+    /// The configurations of a source by number. The newest may be missing for a moment: it is in the source.
+    pub async fn configurations(&self, id: &SourceId) -> Result<Vec<Configuration>, CrawldbError> {
+        Ok(self.store.list_configurations(id).await?)
     }
 
     /// The source, where there is one.
@@ -132,26 +165,63 @@ impl Crawldb {
         Ok(self.store.list_sources().await?)
     }
 
-    /// Deletes a source with its crawls and items; nothing where there is none. Refused while a crawl of it runs.
-    pub async fn delete_source(&self, id: &SourceId) -> Result<(), CrawldbError> {
-        let Some(source) = self.store.get_source(id).await? else {
-            return Ok(());
-        };
-        if let Some(crawl) = self.running(&source).await? {
-            return Err(CrawldbError::Running(crawl));
-        }
-        Ok(self.store.delete_source(id).await?)
+    /// Says which process of its own looks after the source: the Microservice Configuration of the seed.
+    pub async fn claim_source(&self, id: &SourceId, service: &str) -> Result<Source, CrawldbError> {
+        self.swap_source(id, |stored| {
+            Ok(Source {
+                service: Some(service.to_owned()),
+                ..stored
+            })
+        })
+        .await
     }
 
-    /// The crawl that holds the source's lock, unless it is over.
-    pub(crate) async fn running(&self, source: &Source) -> Result<Option<CrawlId>, StoreError> {
-        let Some(id) = &source.active_crawl else {
-            return Ok(None);
-        };
-        let crawl = self.store.get_crawl(id).await?;
-        Ok(crawl
-            .filter(|crawl| !crawl.status.is_over())
-            .map(|crawl| crawl.id))
+    /// Marks a source as being deleted: nothing is crawled any more. Refused while a crawl of it runs.
+    pub async fn begin_deletion(&self, id: &SourceId, now: Timestamp) -> Result<Source, CrawldbError> {
+        let source = self.source(id).await?;
+        let source = source.ok_or_else(|| CrawldbError::NoSource(id.clone()))?;
+        if let Some(crawl) = self.running(&source).await?.pop() {
+            return Err(CrawldbError::Running(crawl));
+        }
+        self.swap_source(id, |stored| {
+            if let Some(crawl) = stored
+                .active_crawls
+                .first()
+                .filter(|id| !source.active_crawls.contains(id))
+            {
+                return Err(CrawldbError::Running(crawl.clone()));
+            }
+            Ok(Source {
+                deleting_since: stored.deleting_since.or(Some(now)),
+                queued: Vec::new(),
+                ..stored
+            })
+        })
+        .await
+    }
+
+    /// Removes a source with its crawls and items; nothing where there is none. Its references in documents must be
+    /// gone by then. Refused unless its deletion has begun.
+    pub async fn delete_source(&self, id: &SourceId) -> Result<(), CrawldbError> {
+        match self.store.get_source(id).await? {
+            None => Ok(()),
+            Some(source) if source.deleting_since.is_none() => Err(CrawldbError::NotDeleting(source.id)),
+            Some(_) => Ok(self.store.delete_source(id).await?),
+        }
+    }
+
+    /// The crawls that hold the source's lock and are not over.
+    pub async fn running(&self, source: &Source) -> Result<Vec<CrawlId>, StoreError> {
+        let mut running = Vec::new();
+        for id in &source.active_crawls {
+            let crawl = self.store.get_crawl(id).await?;
+            running.extend(
+                crawl
+                    .filter(|crawl| !crawl.status.is_over())
+                    .map(|crawl| crawl.id),
+            );
+        }
+        Ok(running)
     }
 
     /// Changes the stored source by compare-and-swap; `change` is asked again when another writer was faster.

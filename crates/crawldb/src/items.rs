@@ -234,13 +234,10 @@ impl Crawldb {
         let mut after: Option<ItemId> = None;
         loop {
             let scan = Scan {
-                source,
                 states: &[ItemState::InFlight],
-                crawl: None,
-                updated_since: None,
                 lease_expired_at,
                 after: after.as_ref(),
-                limit: MAX_BATCH,
+                ..Scan::all(source, MAX_BATCH)
             };
             let page = self.store.scan(&scan).await?;
             let Some(last) = page.last() else {
@@ -253,6 +250,34 @@ impl Crawldb {
                 .filter_map(|item| transition::release(item, now));
             released += self.put_and_keep(free.collect()).await?.len() as u64;
         }
+    }
+
+    /// Changes items by compare-and-swap, at most 1,000 at a time; `change` sees each as stored, decides what to store,
+    /// and may be asked again. Answers with what was decided, in the order of the ids.
+    pub async fn change_items<C: Fn(usize, Option<&Item>) -> Finished + Sync>(
+        &self,
+        source: &SourceId,
+        ids: &[ItemId],
+        change: C,
+    ) -> Result<Vec<Finished>, CrawldbError> {
+        let mut answers: Vec<Option<Finished>> = vec![None; ids.len()];
+        for _ in 0..MAX_SWAPS {
+            let open: Vec<usize> = (0..ids.len()).filter(|&at| answers[at].is_none()).collect();
+            if open.is_empty() {
+                return Ok(answers.into_iter().flatten().collect());
+            }
+            let wanted: Vec<ItemId> = open.iter().map(|&at| ids[at].clone()).collect();
+            let stored = self.store.get_items(source, &wanted).await?;
+            let decided = open
+                .iter()
+                .zip(&stored)
+                .map(|(&at, stored)| change(at, stored.as_ref()));
+            let decided: Vec<Finished> = decided.collect();
+            for (at, finished) in open.into_iter().zip(self.put_finished(decided).await?) {
+                answers[at] = finished;
+            }
+        }
+        Err(CrawldbError::Contention(format!("source {source}")))
     }
 
     /// The item, where there is one.

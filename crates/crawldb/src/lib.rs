@@ -18,9 +18,11 @@
 //! * *The greater [version](model::Version) wins.* A crawl stamps what it writes with its start. An attempt whose lease
 //!   was lost, or whose item has a newer version, is [`Finished::Stale`]: counted, reported, never applied.
 //! * *One live lease per item and epoch.* [`Crawldb::claim`] raises the item's epoch; only its holder may finish it.
-//! * *One crawl per source.* [`Crawldb::start_crawl`] takes the source's lock. After a restart,
+//! * *Crawls hold their source's lock.* [`Crawldb::start_crawl`] takes it: one crawl at a time, or, where the source's
+//!   settings say so, others wait or run beside it. When the process that runs a crawl gives no sign of life,
 //!   [`Crawldb::take_over`] raises the crawl's epoch, and the calls of the process before answer
 //!   [`CrawldbError::Fenced`]. (The check comes before the write; what slips through meets the compare-and-swap.)
+//! * *Documents follow items.* A document's references are merged by version, in whatever order they come.
 //! * *Figures equal a recount.* Counters move in the transaction that moves the items.
 //! * *What a call wrote survives the death of the process.* After a power cut the last moments may be missing from the
 //!   SQLite file, but never half there.
@@ -30,15 +32,16 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use crawldb::testkit::{sample_sighting, sample_source};
-//! use crawldb::{Attempt, Crawldb, Finished, Outcome, RetryPolicy, Seen};
-//! use model::Timestamp;
+//! use crawldb::testkit::{sample_settings, sample_sighting};
+//! use crawldb::{Attempt, CrawlKind, Crawldb, Finished, Outcome, RetryPolicy, Seen};
+//! use model::{SourceId, Timestamp};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let now = Timestamp::from_millis(1_000);
 //! let crawldb = Crawldb::memory();
-//! let source = crawldb.add_source(sample_source("docs")).await?;
-//! let crawl = crawldb.start_crawl(&source.id, "this service", now).await?;
+//! let source = crawldb.add_source(SourceId::new("docs")?, sample_settings("Our documents"), now).await?;
+//! let started = crawldb.start_crawl(&source.id, CrawlKind::Full, "this service", now).await?;
+//! let crawl = started.crawl().ok_or("another crawl runs")?;
 //!
 //! let seen = crawldb.seen(&crawl, &[sample_sighting("example.gov", 1)], now).await?;
 //! assert_eq!(seen, [Seen::New]);
@@ -52,6 +55,7 @@
 //! ```
 
 mod crawls;
+mod documents;
 mod error;
 mod handle;
 mod items;
@@ -59,15 +63,28 @@ mod memory;
 mod port;
 mod records;
 mod sqlite;
+mod start;
 pub mod testkit;
 pub mod transition;
 
-pub use crate::crawls::ScopeCount;
+pub use crate::crawls::{ScopeCount, Work};
+pub use crate::documents::Referred;
 pub use crate::error::{CrawldbError, StartError};
 pub use crate::handle::{Crawldb, Races};
-pub use crate::port::{DueQuery, Scan, Store, StoreError, Written};
+pub use crate::port::{DocumentStore, DueQuery, Scan, Store, StoreError, Written};
 pub use crate::records::{
-    Counts, Crawl, CrawlStatus, CrawlTotals, DeletionCapability, Disposition, Item, ItemError, ItemErrorKind,
-    ItemState, Lease, Orphan, RetryPolicy, Revision, Scope, SiteSettings, Source,
+    Approval, Body, ConcurrencyMode, Configuration, Counts, Crawl, CrawlKind, CrawlStatus, CrawlTotals,
+    Decision, DeletionCapability, Disposition, Document, Enumeration, IndexName, Intent, InvalidIndexName,
+    Item, ItemError, ItemErrorKind, ItemState, Lease, LiveSettings, LogMarks, Orphan, OrphanPolicy,
+    OrphanReport, Queued, Reference, RetryPolicy, Revision, Ruling, Scope, Settings, SiteSettings, Source,
+    SourceKind,
 };
+pub use crate::start::{CRAWL_LEASE, Started};
 pub use crate::transition::{Attempt, Finished, Outcome, Seen, Sighting};
+
+/// Crawls of one source that wait at most.
+pub const MAX_QUEUED: usize = 10;
+/// Crawls of one source that run at a time at most, where they may.
+pub const MAX_CONCURRENT: usize = 8;
+/// Scopes of a crawl of which is kept why they are incomplete; with more of them, the crawl is cut.
+pub const MAX_INCOMPLETE: usize = 1_000;

@@ -1,7 +1,9 @@
 use async_trait::async_trait;
-use model::{CrawlId, ItemId, SourceId, Timestamp};
+use model::{CrawlId, ItemId, PageUrl, SourceId, Timestamp};
 
-use crate::records::{Counts, Crawl, Item, ItemState, Revision, Scope, Source};
+use crate::records::{
+    Configuration, Counts, Crawl, Document, IndexName, Intent, Item, ItemState, Revision, Scope, Source,
+};
 
 /// What became of one compare-and-swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +40,31 @@ pub struct Scan<'a> {
     pub crawl: Option<&'a CrawlId>,
     /// Only items last updated at or after this instant.
     pub updated_since: Option<Timestamp>,
+    /// Only items that no crawl which started at or after this instant saw, and that were not updated since: what a
+    /// crawl that started then missed.
+    pub missed_by: Option<Timestamp>,
     /// Only items whose lease expired at or before this instant.
     pub lease_expired_at: Option<Timestamp>,
     /// Only ids greater than this: where the last page ended.
     pub after: Option<&'a ItemId>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl<'a> Scan<'a> {
+    /// Every item of the source, `limit` at a time.
+    pub fn all(source: &'a SourceId, limit: usize) -> Self {
+        Self {
+            source,
+            states: &[],
+            crawl: None,
+            updated_since: None,
+            missed_by: None,
+            lease_expired_at: None,
+            after: None,
+            limit,
+        }
+    }
 }
 
 /// Why the store did not do what it was asked.
@@ -63,9 +84,10 @@ pub struct StoreError {
 
 /// What an engine implements. Users call the [`Crawldb`](crate::Crawldb), which knows the states.
 ///
-/// The contract, checked by [`testkit`](crate::testkit) on every engine: `get_*` is real-time (sees every write that
-/// was acknowledged); a put is taken only when the record's `revision` is the stored one; scans, counts and due see
-/// everything after `refresh`; a put that returned survives the death of the process.
+/// The contract, checked by [`testkit`](crate::testkit) on every engine: `get_*` and `list_*` are real-time (they see
+/// every write that was acknowledged); a put is taken only when the record's `revision` is the stored one; `due`,
+/// `next_due`, `scan`, `counts` and `scopes` see everything after `refresh`, and may see less before; a put that returned
+/// survives the death of the process. Nothing is written together: each record of a batch is judged alone.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The source, where there is one.
@@ -77,7 +99,13 @@ pub trait Store: Send + Sync + 'static {
     /// Writes the source if its revision is the stored one.
     async fn put_source(&self, source: &Source) -> Result<Written, StoreError>;
 
-    /// Removes the source, its crawls and its items.
+    /// Keeps a configuration for ever; the first one with this source and number stays.
+    async fn put_configuration(&self, configuration: &Configuration) -> Result<(), StoreError>;
+
+    /// The configurations of the source by number.
+    async fn list_configurations(&self, source: &SourceId) -> Result<Vec<Configuration>, StoreError>;
+
+    /// Removes the source, its configurations, its crawls, its intents and its items. Documents stay.
     async fn delete_source(&self, id: &SourceId) -> Result<(), StoreError>;
 
     /// The crawl, where there is one.
@@ -94,6 +122,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes each item if its revision is the stored one; each is judged alone.
     async fn put_items(&self, items: &[Item]) -> Result<Vec<Written>, StoreError>;
+
+    /// Removes each item if its revision is the stored one; [`Written::Done`] carries the revision that went.
+    async fn delete_items(&self, items: &[Item]) -> Result<Vec<Written>, StoreError>;
+
+    /// Writes an intent; one with this id is replaced.
+    async fn put_intent(&self, intent: &Intent) -> Result<(), StoreError>;
+
+    /// Removes an intent; nothing where there is none.
+    async fn delete_intent(&self, source: &SourceId, id: &str) -> Result<(), StoreError>;
+
+    /// At most 1,000 intents of the source, oldest first; sees every intent that was acknowledged.
+    async fn list_intents(&self, source: &SourceId) -> Result<Vec<Intent>, StoreError>;
 
     /// Items that may be claimed.
     async fn due(&self, query: &DueQuery<'_>) -> Result<Vec<Item>, StoreError>;
@@ -122,4 +162,57 @@ pub trait Store: Send + Sync + 'static {
     async fn check(&self) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
     }
+}
+
+/// What an engine implements to keep documents, in indexes that are told apart by name. One of them is in force: it is
+/// the one that is searched, and everybody who writes documents writes there.
+///
+/// The contract is that of [`Store`]: reads by URL are real-time, a put is taken only when the document's `revision` is
+/// the stored one, a scan sees everything after `refresh`.
+#[async_trait]
+pub trait DocumentStore: Send + Sync + 'static {
+    /// The index in force; [`IndexName::default`] in a new store.
+    async fn index_in_force(&self) -> Result<IndexName, StoreError>;
+
+    /// Puts `next` in force if `current` is; answers whether it did.
+    async fn swap_index(&self, current: &IndexName, next: &IndexName) -> Result<bool, StoreError>;
+
+    /// Removes an index with its documents; nothing where there is none. The one in force is an error.
+    async fn drop_index(&self, index: &IndexName) -> Result<(), StoreError>;
+
+    /// The documents with these URLs, in their order.
+    async fn get_documents(
+        &self,
+        index: &IndexName,
+        urls: &[PageUrl],
+    ) -> Result<Vec<Option<Document>>, StoreError>;
+
+    /// Writes each document if its revision is the stored one; each is judged alone. An index comes to be with its
+    /// first document.
+    async fn put_documents(
+        &self,
+        index: &IndexName,
+        documents: &[Document],
+    ) -> Result<Vec<Written>, StoreError>;
+
+    /// Removes each document if its revision is the stored one; [`Written::Done`] carries the revision that went.
+    async fn delete_documents(
+        &self,
+        index: &IndexName,
+        documents: &[Document],
+    ) -> Result<Vec<Written>, StoreError>;
+
+    /// At most `limit` documents in the order of their URLs, after `after`.
+    async fn scan_documents(
+        &self,
+        index: &IndexName,
+        after: Option<&PageUrl>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError>;
+
+    /// Documents that are alive.
+    async fn count_documents(&self, index: &IndexName) -> Result<u64, StoreError>;
+
+    /// After this, scans and counts see every write that was acknowledged before.
+    async fn refresh_documents(&self) -> Result<(), StoreError>;
 }

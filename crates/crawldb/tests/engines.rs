@@ -1,20 +1,43 @@
 //! Both engines keep the contract of the store, and the SQLite file says clearly what is wrong with it.
 
-use std::path::Path;
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crawldb::testkit::{conformance, sample_source};
-use crawldb::{Crawldb, CrawldbError};
+use std::path::Path;
+use std::sync::Arc;
+
+use crawldb::testkit::{LaggingStore, conformance, documents_conformance, sample_settings};
+use crawldb::{Crawldb, CrawldbError, Source};
+use model::{SourceId, Timestamp};
+
+async fn add(crawldb: &Crawldb, name: &str) -> Source {
+    let id = SourceId::new(name).unwrap();
+    let added = crawldb
+        .add_source(id, sample_settings(name), Timestamp::default())
+        .await;
+    added.unwrap()
+}
+
+async fn conforms(crawldb: &Crawldb) {
+    conformance(&**crawldb.store()).await.unwrap();
+    documents_conformance(&**crawldb.documents()).await.unwrap();
+}
 
 #[tokio::test]
 async fn the_memory_engine_conforms() {
-    conformance(&**Crawldb::memory().store()).await.unwrap();
+    conforms(&Crawldb::memory()).await;
+}
+
+#[tokio::test]
+async fn a_store_whose_searches_lag_conforms() {
+    let store = Arc::new(LaggingStore::default());
+    conforms(&Crawldb::new(Arc::clone(&store) as _, store)).await;
 }
 
 #[tokio::test]
 async fn the_sqlite_engine_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let crawldb = Crawldb::open(&folder.path().join("new/folder/crawl.db")).unwrap();
-    conformance(&**crawldb.store()).await.unwrap();
+    conforms(&crawldb).await;
     assert_eq!(crawldb.check().await.unwrap(), [""; 0]);
 }
 
@@ -24,7 +47,7 @@ async fn what_was_written_is_there_after_a_restart_and_in_another_process() {
     let path = folder.path().join("crawl.db");
     let first = Crawldb::open(&path).unwrap();
     let second = Crawldb::open(&path).unwrap();
-    let source = first.add_source(sample_source("docs")).await.unwrap();
+    let source = add(&first, "docs").await;
     assert_eq!(second.source(&source.id).await.unwrap(), Some(source.clone()));
     drop((first, second));
     assert_eq!(
@@ -72,10 +95,7 @@ async fn damage_is_found_by_the_check() {
     let path = folder.path().join("crawl.db");
     let crawldb = Crawldb::open(&path).unwrap();
     for number in 0..200 {
-        crawldb
-            .add_source(sample_source(&format!("docs-{number}")))
-            .await
-            .unwrap();
+        add(&crawldb, &format!("docs-{number}")).await;
     }
     drop(crawldb);
     let mut bytes = std::fs::read(&path).unwrap();

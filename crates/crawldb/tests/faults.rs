@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crawldb::testkit::{FaultyStore, Moment, sample_sighting, sample_source};
+use crawldb::testkit::{FaultyStore, Moment, sample_settings, sample_sighting};
 use crawldb::{
-    Attempt, Crawl, CrawlStatus, CrawlTotals, Crawldb, CrawldbError, Disposition, Item, ItemError,
-    ItemErrorKind, ItemState, Outcome, RetryPolicy, Sighting, StartError, Store,
+    Attempt, Crawl, CrawlKind, CrawlStatus, CrawlTotals, Crawldb, CrawldbError, Disposition, IndexName, Item,
+    ItemError, ItemErrorKind, ItemState, Outcome, RetryPolicy, Scan, Sighting, StartError, Store,
 };
 use model::{ArchiveKey, Checksum, SourceId, Timestamp, Version};
 
@@ -52,17 +52,22 @@ async fn every_fault(moment: Moment) {
 /// Crawls on a store that fails once, then goes on as a restarted service does.
 async fn crawl_with_fault(fails_at: u64, moment: Moment) -> (End, u64) {
     let sound = Crawldb::memory();
-    let source = sound.add_source(sample_source("docs")).await.unwrap().id;
+    let source = SourceId::new("docs").unwrap();
+    sound
+        .add_source(source.clone(), sample_settings("docs"), at(0))
+        .await
+        .unwrap();
     let faulty = Arc::new(FaultyStore::new(Arc::clone(sound.store()), fails_at, moment));
     let store: Arc<dyn Store> = Arc::clone(&faulty) as _;
+    let documents = Arc::new(faulty.with_documents(Arc::clone(sound.documents())));
     let mut now = 1_000;
-    let crawl = match crawl(&Crawldb::new(store), &source, "first", &mut now).await {
+    let crawl = match crawl(&Crawldb::new(store, documents), &source, "first", &mut now).await {
         Ok(crawl) => crawl,
         Err(_) => crawl(&sound, &source, "second", &mut now).await.unwrap(),
     };
     assert_eq!(
-        sound.source(&source).await.unwrap().unwrap().active_crawl,
-        None,
+        sound.source(&source).await.unwrap().unwrap().active_crawls,
+        [],
         "the lock is free"
     );
     (end_of(&sound, &crawl).await, faulty.calls())
@@ -79,10 +84,7 @@ async fn crawl(
     {
         return finish_crawl(crawldb, &done, *now).await;
     }
-    let crawl = match crawldb.take_over(source, service, at(*now)).await? {
-        Some(crawl) => crawl,
-        None => crawldb.start_crawl(source, service, at(*now)).await?,
-    };
+    let crawl = begin(crawldb, source, service, *now).await?;
     crawldb.release_leases(source, service, at(*now)).await?;
     crawldb.seen(&crawl, &[page(0)], at(*now)).await?;
     while let Some(due) = crawldb.next_due(&crawl, None).await? {
@@ -92,9 +94,31 @@ async fn crawl(
     finish_crawl(crawldb, &crawl, *now).await
 }
 
+/// Documents follow items, so whoever looks at all items again repairs what was lost.
+async fn index(crawldb: &Crawldb, source: &SourceId) -> Result<(), CrawldbError> {
+    crawldb.store().refresh().await?;
+    let items = crawldb.items(&Scan::all(source, 100)).await?;
+    crawldb.project(&items).await
+}
+
+/// The crawl that runs, taken over, or a new one.
+async fn begin(crawldb: &Crawldb, source: &SourceId, service: &str, now: u64) -> Result<Crawl, StartError> {
+    let stored = crawldb.source(source).await?.unwrap();
+    if let Some(running) = crawldb.running(&stored).await?.pop()
+        && let Some(crawl) = crawldb.take_over(&running, service, at(now)).await?
+    {
+        return Ok(crawl);
+    }
+    let started = crawldb
+        .start_crawl(source, CrawlKind::Full, service, at(now))
+        .await?;
+    Ok(started.crawl().unwrap())
+}
+
 async fn finish_crawl(crawldb: &Crawldb, crawl: &Crawl, now: u64) -> Result<Crawl, StartError> {
+    index(crawldb, &crawl.id.source()).await?;
     Ok(crawldb
-        .end_crawl(&crawl.id, CrawlStatus::Completed, None, at(now))
+        .end_crawl(crawl, CrawlStatus::Completed, None, at(now))
         .await?)
 }
 
@@ -168,6 +192,14 @@ async fn end_of(crawldb: &Crawldb, crawl: &Crawl) -> End {
         crawldb.totals(&crawl.id).await.unwrap(),
         "the history equals a recount"
     );
+    let (documents, main) = (crawldb.documents(), IndexName::default());
+    let searched = documents.scan_documents(&main, None, 100).await.unwrap();
+    let searched: Vec<_> = searched.iter().filter(|document| document.is_alive()).collect();
+    assert_eq!(
+        searched.len() as u64,
+        documents.count_documents(&main).await.unwrap()
+    );
+    assert_eq!(searched.len(), 4, "two of six are not searched");
     (items, crawl.totals)
 }
 

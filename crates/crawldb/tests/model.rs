@@ -2,12 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crawldb::testkit::{sample_sighting, sample_source};
+use crawldb::testkit::{LaggingStore, sample_settings, sample_sighting};
 use crawldb::{
-    Attempt, Crawl, CrawlStatus, CrawlTotals, Crawldb, Disposition, Finished, Item, ItemError, ItemErrorKind,
-    ItemState, Outcome, RetryPolicy, Seen,
+    Attempt, Crawl, CrawlKind, CrawlStatus, CrawlTotals, Crawldb, Disposition, Finished, Item, ItemError,
+    ItemErrorKind, ItemState, Outcome, RetryPolicy, Seen,
 };
 use model::{ArchiveKey, Checksum, SourceId, Timestamp};
 use proptest::prelude::*;
@@ -103,6 +104,7 @@ impl Life {
         self.lease = None;
         match kind {
             Kind::Released => self.make_due(now),
+            Kind::Unchanged if self.indexed.is_none() => self.fail(true, now),
             Kind::Unchanged => self.settle(ItemState::Unchanged, crawl),
             Kind::Gone => {
                 self.settle(ItemState::Deleted, crawl);
@@ -120,15 +122,17 @@ impl Life {
                 );
                 (self.content, self.indexed) = (Some(content), Some(indexed));
             }
-            Kind::Failed { retryable } => {
-                self.retries += 1;
-                if retryable && self.retries <= 2 {
-                    self.state = ItemState::Failure;
-                    self.due = now + 500 * 2_u64.pow(self.retries - 1);
-                } else {
-                    self.state = ItemState::Escalated;
-                }
-            }
+            Kind::Failed { retryable } => self.fail(retryable, now),
+        }
+    }
+
+    fn fail(&mut self, retryable: bool, now: u64) {
+        self.retries += 1;
+        if retryable && self.retries <= 2 {
+            self.state = ItemState::Failure;
+            self.due = now + 500 * 2_u64.pow(self.retries - 1);
+        } else {
+            self.state = ItemState::Escalated;
         }
     }
 }
@@ -145,8 +149,12 @@ struct World {
 
 impl World {
     async fn new(crawldb: Crawldb) -> Self {
-        let source = crawldb.add_source(sample_source("docs")).await.unwrap().id;
-        let crawl = crawldb.start_crawl(&source, "test", at(1_000)).await.unwrap();
+        let source = SourceId::new("docs").unwrap();
+        crawldb
+            .add_source(source.clone(), sample_settings("docs"), at(0))
+            .await
+            .unwrap();
+        let crawl = start(&crawldb, &source, 1_000).await;
         let (lives, claimed, epochs) = (BTreeMap::new(), Vec::new(), HashSet::new());
         Self {
             crawldb,
@@ -199,6 +207,7 @@ impl World {
     }
 
     async fn claim(&mut self, owner: &str, limit: usize) {
+        self.crawldb.store().refresh().await.unwrap();
         let lease = Duration::from_millis(LEASE_MS);
         let claimed = self
             .crawldb
@@ -294,16 +303,13 @@ impl World {
     async fn new_crawl(&mut self) {
         let ended = self
             .crawldb
-            .end_crawl(&self.crawl.id, CrawlStatus::Cancelled, None, at(self.now))
+            .end_crawl(&self.crawl, CrawlStatus::Cancelled, None, at(self.now))
             .await
             .unwrap();
         assert_eq!(ended.totals, self.totals());
         let old = std::mem::replace(
             &mut self.crawl,
-            self.crawldb
-                .start_crawl(&self.source, "test", at(self.now))
-                .await
-                .unwrap(),
+            start(&self.crawldb, &self.source, self.now).await,
         );
         assert!(
             self.crawl.started_at > old.started_at,
@@ -331,6 +337,7 @@ impl World {
     }
 
     async fn check(&self) {
+        self.crawldb.store().refresh().await.unwrap();
         for (number, life) in &self.lives {
             let item = self
                 .crawldb
@@ -351,6 +358,13 @@ impl World {
             assert_eq!((scope.items, scope.open), (lives.len() as u64, open as u64));
         }
     }
+}
+
+async fn start(crawldb: &Crawldb, source: &SourceId, now: u64) -> Crawl {
+    let started = crawldb
+        .start_crawl(source, CrawlKind::Full, "test", at(now))
+        .await;
+    started.unwrap().crawl().unwrap()
 }
 
 fn new_life(start: u64, now: u64) -> Life {
@@ -453,11 +467,17 @@ fn live(crawldb: Crawldb, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn items_live_as_the_model_says_in_memory(steps in prop::collection::vec(step(), 1..80)) {
         live(Crawldb::memory(), steps);
+    }
+
+    #[test]
+    fn items_live_as_the_model_says_where_searches_lag(steps in prop::collection::vec(step(), 1..80)) {
+        let store = Arc::new(LaggingStore::default());
+        live(Crawldb::new(Arc::clone(&store) as _, store), steps);
     }
 }
 

@@ -235,7 +235,8 @@ fn spent_retries_and_permanent_failures_escalate() {
 
 #[test]
 fn new_content_replaces_the_old() {
-    let Finished::Applied(item) = finished(&claimed(), claimed(), applied(b"new", Disposition::Indexed))
+    let Finished::Applied { item, .. } =
+        finished(&claimed(), claimed(), applied(b"new", Disposition::Indexed))
     else {
         panic!("applied")
     };
@@ -278,12 +279,15 @@ fn equal_content_is_unchanged_and_keeps_its_place_in_the_archive() {
         ..claimed()
     };
     assert!(
-        matches!(finished(&without, without.clone(), same()), Finished::Applied(_)),
+        matches!(
+            finished(&without, without.clone(), same()),
+            Finished::Applied { .. }
+        ),
         "the extract was missing"
     );
     let noindex = applied(HOST.as_bytes(), Disposition::Noindex);
     assert!(
-        matches!(finished(&claimed(), claimed(), noindex), Finished::Applied(_)),
+        matches!(finished(&claimed(), claimed(), noindex), Finished::Applied { .. }),
         "another disposition"
     );
 }

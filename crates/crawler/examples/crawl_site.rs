@@ -7,9 +7,10 @@ use std::error::Error;
 use std::path::Path;
 
 use archive::Archive;
-use crawldb::{Crawldb, DeletionCapability, RetryPolicy, Revision, SiteSettings, Source};
-use crawler::{Crawler, CrawlerDeps, CrawlerOptions};
-use model::{PageUrl, SourceId, Timestamp};
+use crawldb::{CrawlKind, Crawldb, Settings, SiteSettings};
+use crawler::{Clock, Crawler, CrawlerDeps, CrawlerOptions, StartedCrawl, Takeover};
+use ledger::Ledger;
+use model::{PageUrl, SourceId};
 use updates::UpdateLog;
 
 #[tokio::main]
@@ -30,32 +31,37 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = folder.canonicalize()?;
     let crawldb = Crawldb::open(&folder.join("crawldb.sqlite"))?;
     let id = SourceId::new("site")?;
+    let now = Clock::system().now();
     if crawldb.source(&id).await?.is_none() {
-        crawldb.add_source(source(&id, site)).await?;
+        let settings = Settings {
+            name: id.to_string(),
+            site,
+            ..Settings::default()
+        };
+        crawldb.add_source(id.clone(), settings, now).await?;
     }
+    let log = UpdateLog::open_alone(&folder.join("log.sqlite"))?;
+    let life = format!("example-{}", now.as_millis());
     let address = format!("file://{}", folder.join("archive").display());
     let deps = CrawlerDeps {
-        crawldb,
-        log: UpdateLog::open(&folder.join("log.sqlite"))?,
+        ledger: Ledger::new(crawldb.clone(), log, &life),
         archive: Archive::open(&address, std::iter::empty::<(&str, &str)>())?,
         pdf: None,
         buckets: None,
         service: "example".to_owned(),
     };
-    run(
-        Crawler::new(deps.clone(), CrawlerOptions::default()),
-        deps.crawldb,
-        &id,
-    )
-    .await
+    run(Crawler::new(deps, CrawlerOptions::default()), crawldb, &id).await
 }
 
 async fn run(crawler: Crawler, crawldb: Crawldb, source: &SourceId) -> Result<(), Box<dyn Error>> {
     let begun = std::time::Instant::now();
-    let resumed = crawler.resume().await?;
+    let resumed = crawler.resume(Takeover::All).await?;
     let id = match resumed.into_iter().next() {
         Some(id) => id,
-        None => crawler.start(source).await?,
+        None => match crawler.start(source, CrawlKind::Full).await? {
+            StartedCrawl::Running(id) => id,
+            StartedCrawl::Queued(_) => return Err("another crawl of the site runs".into()),
+        },
     };
     let mut progress = crawler.progress(&id).ok_or("the crawl is not known")?;
     loop {
@@ -89,21 +95,4 @@ async fn run(crawler: Crawler, crawldb: Crawldb, source: &SourceId) -> Result<()
         crawl.fetches, crawl.fetched_bytes
     );
     Ok(())
-}
-
-fn source(id: &SourceId, site: SiteSettings) -> Source {
-    Source {
-        id: id.clone(),
-        name: id.to_string(),
-        revision: Revision::NEW,
-        configuration: 1,
-        site,
-        bucket: None,
-        retry: RetryPolicy::default(),
-        deletion: DeletionCapability::Enumerate,
-        last_crawl_start: None,
-        active_crawl: None,
-        lock_epoch: 0,
-        created_at: Timestamp::from_millis(0),
-    }
 }

@@ -4,30 +4,28 @@
 //! 1. contents and extracts, so that nothing points to what is not there;
 //! 2. the pages that were found, so that a crawl never looks complete while a page waits to name others;
 //! 3. what became of the items;
-//! 4. the announcement, which is repeated after a crash ([`announce::reannounce`]).
+//! 4. documents and announcements, which are repeated after a crash ([`ledger::Ledger::recover`]).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use archive::{ArchiveError, Kind};
-use crawldb::{Attempt, Disposition, Finished, Item, ItemError, ItemErrorKind, Outcome, Seen, transition};
+use crawldb::{
+    Attempt, Disposition, Finished, Item, ItemError, ItemErrorKind, Outcome, Seen, Sighting, SiteSettings,
+};
 use model::{CrawlId, PageUrl};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use updates::topics;
 
-use crate::announce;
 use crate::bounds::authority;
 use crate::deliver::{Delivery, Handled, Verdict, settled};
+use crate::incremental;
 use crate::met::Queries;
-use crate::patience::{ApplyError, Jitter, with_causes};
+use crate::patience::{Jitter, Patience, WriteError, with_causes};
 use crate::redirects::Redirects;
 use crate::run::{Found, Run, Shared};
 use crate::shelf::{Shelved, label, shelve};
-
-/// Records of one append to the log at most.
-const MAX_APPEND: usize = 5_000;
 
 /// Gathers deliveries and writes them. There is one per process, so that its order holds.
 pub(crate) struct Applier {
@@ -114,16 +112,19 @@ impl Applier {
 
     async fn apply(&mut self, run: &Arc<Run>, load: Load) {
         let items = load.handled.len();
-        if let Err(error) = self.write(run, load).await {
-            run.give_up(format!(
+        match self.write(run, load).await {
+            Ok(()) => {}
+            // Whoever leads the crawl now sees to these items, or nobody does because it is over.
+            Err(error) if error.is_fence() => tracing::info!(crawl = %run.crawl.id, items, "left to others"),
+            Err(error) => run.give_up(format!(
                 "what was fetched could not be written: {}",
                 with_causes(&error)
-            ));
+            )),
         }
         run.busy.fetch_sub(items, Ordering::AcqRel);
     }
 
-    async fn write(&mut self, run: &Arc<Run>, mut load: Load) -> Result<(), ApplyError> {
+    async fn write(&mut self, run: &Arc<Run>, mut load: Load) -> Result<(), WriteError> {
         let mut found = load.found;
         for handled in &mut load.handled {
             self.follow(run, handled, &mut found).await?;
@@ -138,8 +139,19 @@ impl Applier {
         }
         let attempts = self.archive(load.handled).await;
         self.sight(run, found).await?;
-        let finished = self.finish(run, attempts).await?;
-        self.announce(run, &finished).await
+        self.record_gaps(run).await?;
+        self.settle(run, attempts).await
+    }
+
+    /// What a page could not show is on record before the page is done with.
+    async fn record_gaps(&self, run: &Run) -> Result<(), WriteError> {
+        let mut patience = Patience::default();
+        loop {
+            match run.record_gaps(&self.shared).await {
+                Ok(()) => return Ok(()),
+                Err(error) => patience.wait(&self.shared, run, error.into()).await?,
+            }
+        }
     }
 
     /// Turns redirects and canonical addresses into aliases, unless they go astray.
@@ -148,7 +160,7 @@ impl Applier {
         run: &Arc<Run>,
         handled: &mut Handled,
         found: &mut Vec<Found>,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<(), WriteError> {
         let (target, is_redirect) = match &handled.verdict {
             Verdict::Redirect(target) => (target.clone(), true),
             Verdict::Page(page) => match &page.canonical {
@@ -158,7 +170,7 @@ impl Applier {
             Verdict::Plain(_) => return Ok(()),
         };
         let alias = alias(run, &handled.item, &target, is_redirect);
-        let crawldb = &self.shared.deps.crawldb;
+        let crawldb = self.shared.deps.ledger.crawldb();
         let notes = self.crawls.entry(run.crawl.id.clone()).or_default();
         let to = (&alias.sighting.id, &target);
         match notes.redirects.follow(crawldb, run, &handled.item.id, to).await? {
@@ -237,114 +249,69 @@ impl Applier {
     }
 
     /// Tells the crawl database about pages that the crawl has not met, and the log about those that became due.
-    async fn sight(&mut self, run: &Arc<Run>, found: Vec<Found>) -> Result<(), ApplyError> {
+    async fn sight(&mut self, run: &Arc<Run>, found: Vec<Found>) -> Result<(), WriteError> {
+        let found = incremental::unknown(&self.shared, run, found).await?;
         let notes = self.crawls.entry(run.crawl.id.clone()).or_default();
         let fresh = choose(run, &mut notes.queries, found);
         let sightings: Vec<_> = fresh.iter().map(|found| found.sighting.clone()).collect();
         if sightings.is_empty() {
             return Ok(());
         }
-        let crawldb = &self.shared.deps.crawldb;
         let now = self.shared.options.clock.now();
-        let mut patience = self.shared.patience();
+        let mut patience = Patience::default();
         let seen = loop {
-            match crawldb.seen(&run.crawl, &sightings, now).await {
+            match self.shared.deps.ledger.sight(&run.held(), &sightings, now).await {
                 Ok(seen) => break seen,
-                Err(error) => patience.wait(error.into()).await?,
+                Err(error) => patience.wait(&self.shared, run, error.into()).await?,
             }
         };
-        let due = sightings
+        let due: Vec<&Sighting> = sightings
             .iter()
             .zip(&seen)
-            .filter(|(_, seen)| **seen != Seen::Known);
-        let requests: Vec<_> = due
-            .map(|(found, _)| announce::request(&run.crawl.id, &found.id, &found.scope))
+            .filter(|(_, seen)| **seen != Seen::Known)
+            .map(|(sighting, _)| sighting)
             .collect();
-        self.shared.metrics.found(requests.len() as u64);
-        run.items.fetch_add(requests.len() as u64, Ordering::AcqRel);
-        let topic = topics::crawl(&run.source.id);
-        self.append(&topic, &requests).await?;
+        for sighting in &due {
+            self.shared.metrics.found(origin(run, sighting));
+        }
+        run.items.fetch_add(due.len() as u64, Ordering::AcqRel);
         // The log tells it too, but not while a crashed member of the group still holds the partition.
-        let scopes: FxHashSet<&str> = requests.iter().map(|request| request.scope.as_str()).collect();
+        let scopes: FxHashSet<&str> = due.iter().map(|sighting| sighting.scope.as_str()).collect();
         scopes.into_iter().for_each(|scope| run.wake(&self.shared, scope));
         let mut met = run.met();
         fresh.iter().for_each(|found| met.insert(found.print));
         Ok(())
     }
 
-    /// Pairs of what became of an item and whether it was indexed before.
-    async fn finish(
-        &mut self,
-        run: &Run,
-        attempts: Vec<Attempt>,
-    ) -> Result<Vec<(Finished, bool)>, ApplyError> {
+    /// Writes what came of the items. What was taken before an error is stale when it is tried again, and told by the
+    /// intent that was left.
+    async fn settle(&mut self, run: &Arc<Run>, attempts: Vec<Attempt>) -> Result<(), WriteError> {
         if attempts.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         for attempt in &attempts {
             if let Outcome::Failed { error, .. } = &attempt.outcome {
                 self.shared.metrics.error(error.kind);
             }
         }
-        let is_indexed = |attempt: &Attempt| attempt.item.disposition == Some(Disposition::Indexed);
-        let indexed: Vec<bool> = attempts.iter().map(is_indexed).collect();
-        let (crawldb, now) = (&self.shared.deps.crawldb, self.shared.options.clock.now());
-        let (crawl, retry) = (&run.crawl, &run.source.retry);
-        let mut patience = self.shared.patience();
+        let (ledger, now) = (&self.shared.deps.ledger, self.shared.options.clock.now());
+        let retry = &run.source.settings.retry;
+        let mut patience = Patience::default();
         let finished = loop {
             let mut jitter = || self.jitter.next();
-            match crawldb
-                .finish(crawl, attempts.clone(), now, retry, &mut jitter)
-                .await
-            {
+            let crawl = run.held();
+            let settled = ledger.settle(&crawl, attempts.clone(), retry, now, &mut jitter);
+            match settled.await {
                 Ok(finished) => break finished,
-                Err(error) => patience.wait(error.into()).await?,
+                Err(error) => patience.wait(&self.shared, run, error.into()).await?,
             }
         };
-        Ok(finished.into_iter().zip(indexed).collect())
-    }
-
-    async fn announce(&self, run: &Arc<Run>, finished: &[(Finished, bool)]) -> Result<(), ApplyError> {
-        let (mut applied, mut receipts) = (Vec::new(), Vec::new());
-        for (finished, was_indexed) in finished {
+        for finished in &finished {
             self.shared.metrics.transition(name(finished));
-            if let Finished::Retry(item) = finished {
-                run.wake(&self.shared, &item.scope);
-            }
-            let stale = self.stale_item(run, finished).await?;
-            let item = match finished {
-                Finished::Applied(item) | Finished::Unchanged(item) | Finished::Deleted { item, .. } => {
-                    Some(item)
-                }
-                _ => stale.as_ref(),
-            };
-            applied.extend(item.and_then(|item| announce::applied(item, *was_indexed)));
-            let scope = finished.item().map_or("", |item| &item.scope);
-            receipts.extend(announce::receipt(&run.crawl.id, finished, scope));
-        }
-        self.append(&topics::applied(&run.source.id), &applied).await?;
-        self.append(&topics::receipts(&run.source.id), &receipts).await
-    }
-
-    /// A write that was repeated because its answer got lost finds itself stale, but it was taken: what is stored
-    /// carries the version of this crawl.
-    async fn stale_item(&self, run: &Run, finished: &Finished) -> Result<Option<Item>, ApplyError> {
-        let Finished::Stale(id) = finished else {
-            return Ok(None);
-        };
-        let item = self.shared.deps.crawldb.item(&run.source.id, id).await?;
-        Ok(item.filter(|item| item.version == transition::version_of(&run.crawl)))
-    }
-
-    async fn append<T: serde::Serialize>(
-        &self,
-        topic: &str,
-        entries: &[updates::Entry<T>],
-    ) -> Result<(), ApplyError> {
-        for chunk in entries.chunks(MAX_APPEND) {
-            let mut patience = self.shared.patience();
-            while let Err(error) = self.shared.deps.log.append(topic, chunk).await {
-                patience.wait(error.into()).await?;
+            match finished {
+                Finished::Retry(item) => run.wake(&self.shared, &item.scope),
+                Finished::Applied { .. } | Finished::Deleted { .. } => run.work.wrote_item(),
+                _ => {}
             }
         }
         Ok(())
@@ -401,7 +368,7 @@ fn release_canonical(verdict: &mut Verdict) {
 /// The pages that the crawl database has to hear of: each once, within the limits of the crawl. A page that another
 /// one leads to is always told, for the sake of its aliases.
 fn choose(run: &Run, queries: &mut Queries, found: Vec<Found>) -> Vec<Found> {
-    let site = &run.source.site;
+    let site = &run.source.settings.site;
     let mut room = site.max_pages.saturating_sub(run.items.load(Ordering::Acquire));
     let mut met = run.met();
     let mut chosen = FxHashSet::default();
@@ -414,7 +381,16 @@ fn choose(run: &Run, queries: &mut Queries, found: Vec<Found>) -> Vec<Found> {
         if met.contains(found.print) || !chosen.insert(found.print) {
             continue;
         }
-        if room == 0 || !queries.admit(&run.prints, &found.sighting.url, site.max_queries_per_path) {
+        if room == 0 {
+            run.cut(format!(
+                "{} pages were found, as many as max_pages lets through",
+                site.max_pages
+            ));
+            met.insert(found.print);
+            continue;
+        }
+        if !queries.admit(&run.prints, &found.sighting.url, site.max_queries_per_path) {
+            run.incomplete(&found.sighting.scope, too_many_queries(&found.sighting.url, site));
             met.insert(found.print);
             continue;
         }
@@ -424,9 +400,26 @@ fn choose(run: &Run, queries: &mut Queries, found: Vec<Found>) -> Vec<Found> {
     fresh
 }
 
-fn name(finished: &Finished) -> &'static str {
+fn too_many_queries(url: &PageUrl, site: &SiteSettings) -> String {
+    let (path, most) = (url.path(), site.max_queries_per_path);
+    format!("{path} has more than {most} queries; raise max_queries_per_path if they are wanted")
+}
+
+/// What led to the item.
+fn origin(run: &Run, sighting: &Sighting) -> &'static str {
+    match (&run.bucket, &sighting.alias, &sighting.parent) {
+        (Some(_), ..) => "listing",
+        (_, Some(_), _) => "redirect",
+        (_, _, Some(_)) => "link",
+        _ if sighting.depth == 0 => "start",
+        _ => "sitemap",
+    }
+}
+
+/// What Prometheus calls it.
+pub(crate) fn name(finished: &Finished) -> &'static str {
     match finished {
-        Finished::Applied(_) => "applied",
+        Finished::Applied { .. } => "applied",
         Finished::Unchanged(_) => "unchanged",
         Finished::Deleted { .. } => "deleted",
         Finished::Retry(_) => "retry",

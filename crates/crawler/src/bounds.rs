@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use crawldb::SiteSettings;
+use crawldb::{Settings, SiteSettings, SourceKind};
 use model::PageUrl;
 use rustc_hash::FxHashSet;
 
@@ -74,6 +74,23 @@ impl Bounds {
     }
 }
 
+/// Whether a URL may be an item of a source: on a host of a site, below a base of anything else, and let pass by the
+/// prefixes. Hosts that a crawl finds by redirects of start URLs are not known here.
+pub fn is_inside(settings: &Settings, url: &PageUrl) -> bool {
+    let site = &settings.site;
+    let is_placed = match settings.kind {
+        SourceKind::Site => {
+            let named = |host: &String| host.eq_ignore_ascii_case(authority(url));
+            site.start.iter().any(|start| authority(start) == authority(url)) || site.hosts.iter().any(named)
+        }
+        _ => site
+            .start
+            .iter()
+            .any(|base| url.as_str().starts_with(base.as_str())),
+    };
+    is_placed && Bounds::new(site).allow(url)
+}
+
 /// The host of a URL with its port, as [`PageUrl::host`] has it, without a copy.
 pub(crate) fn authority(url: &PageUrl) -> &str {
     &url.as_url()[url::Position::BeforeHost..url::Position::AfterPort]
@@ -140,6 +157,31 @@ mod tests {
         check(&bounds, "http://e.gov:8080/docs/a", 4, false);
         check(&bounds, "http://e.gov:8080/blog/a", 1, false);
         check(&bounds, "http://e.gov:8080/docs/old/a", 1, false);
+    }
+
+    #[test]
+    fn a_site_has_hosts_and_everything_else_has_bases() {
+        let check = |kind: &SourceKind, url: &str, inside: bool| {
+            let settings = Settings {
+                kind: kind.clone(),
+                site: SiteSettings {
+                    start: vec![PageUrl::parse("http://e.gov:8080/docs/").unwrap()],
+                    hosts: vec!["F.gov".into()],
+                    exclude: vec!["http://e.gov:8080/docs/old".into()],
+                    ..SiteSettings::default()
+                },
+                ..Settings::default()
+            };
+            let url = PageUrl::parse(url).unwrap();
+            assert_eq!(is_inside(&settings, &url), inside, "{kind:?} {url}");
+        };
+        for (kind, elsewhere) in [(SourceKind::Site, true), (SourceKind::Feed, false)] {
+            check(&kind, "http://e.gov:8080/docs/a", true);
+            check(&kind, "http://e.gov:8080/blog", elsewhere);
+            check(&kind, "https://f.gov/a", elsewhere);
+            check(&kind, "http://e.gov:8080/docs/old/a", false);
+            check(&kind, "http://e.gov/docs/a", false);
+        }
     }
 
     #[test]

@@ -1,52 +1,53 @@
-//! The course of one crawl: announced, enumerated, processed, ended.
+//! The course of one crawl: announced, enumerated, processed, drained, its orphans judged, ended.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crawldb::{
-    CrawlStatus, CrawlTotals, CrawldbError, Disposition, Item, ItemState, Scan, Scope, ScopeCount,
-};
-use model::{Host, ItemId};
+use crawldb::{CrawlKind, CrawlStatus, CrawlTotals, OrphanReport, ScopeCount};
+use ledger::Sweep;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use updates::{Ended, LogError};
+use tokio_util::sync::CancellationToken;
+use updates::{Ended, LogError, UpdateLog, topics};
 
-use crate::announce;
-use crate::bucket::BucketAddress;
-use crate::enumerate;
-use crate::patience::with_causes;
-use crate::run::{Run, Shared, item_id};
+use crate::hosts::Hosts;
+use crate::patience::{Patience, WriteError, with_causes};
+use crate::run::{Run, Shared};
+use crate::verify::Verifier;
+use crate::{announce, drain, entry, enumerate, receipts};
 
 /// How often progress is published and the end is looked for.
-const TICK: Duration = Duration::from_millis(250);
+pub(crate) const TICK: Duration = Duration::from_millis(250);
 /// How often hosts are looked at.
 const HOSTS_EVERY: Duration = Duration::from_secs(1);
-/// How often expired leases are looked for, and the figures of the history record are brought up to date.
-const UPKEEP_EVERY: Duration = Duration::from_secs(10);
-/// Aliases that are followed from a start URL to a page.
-const MAX_HOPS: usize = 10;
+/// How often expired leases are looked for, and the history record is brought up to date: it tells others that the
+/// conductor is alive, so several times within [`crawldb::CRAWL_LEASE`].
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Why a crawl could not be conducted.
-#[derive(Debug, thiserror::Error)]
-enum ConductError {
-    #[error(transparent)]
-    Crawldb(#[from] CrawldbError),
-    #[error(transparent)]
-    Log(#[from] LogError),
+/// How a crawl ended.
+struct End {
+    status: CrawlStatus,
+    reason: Option<String>,
 }
 
 /// Leads one crawl from its start, or from where it stood, to its end; returns when nothing of it runs any more.
 pub(crate) async fn conduct(shared: Arc<Shared>, run: Arc<Run>) {
     shared.metrics.crawls.inc();
-    let mut conductor = Conductor::new(shared, run);
-    let result = conductor.lead().await;
-    if let Err(error) = &result {
-        conductor.run.give_up(with_causes(error));
-    }
-    conductor.wind_down().await;
-    if let Err(error) = conductor.close(result.is_ok_and(|complete| complete)).await {
+    let (news, end_of_receipts) = (Arc::new(Notify::new()), CancellationToken::new());
+    let receipts = tokio::spawn(receipts::read(
+        Arc::clone(&shared),
+        Arc::clone(&run),
+        Arc::clone(&news),
+        end_of_receipts.clone(),
+    ));
+    let mut conductor = Conductor::new(shared, run, news);
+    let end = conductor.lead_patiently().await;
+    conductor.shared.wind_down(&conductor.run).await;
+    end_of_receipts.cancel();
+    receipts.await.ok();
+    if let Err(error) = conductor.close(end).await {
         tracing::error!(crawl = %conductor.run.crawl.id, error = with_causes(&error), "the crawl could not be closed");
     }
     conductor.shared.metrics.crawls.dec();
@@ -61,167 +62,313 @@ struct Conductor {
     run: Arc<Run>,
     status: CrawlStatus,
     begun: Instant,
-    /// Items of the hosts that were quiet when last looked at, and of those that were announced as done.
-    quiet: HashMap<Scope, u64>,
-    announced: HashMap<Scope, u64>,
+    /// What names items without processing any, while it runs.
+    enumeration: Option<JoinHandle<()>>,
+    patience: Patience,
+    hosts: Hosts,
     hosts_at: Instant,
     upkeep_at: Instant,
-    /// Fetches, bytes and milliseconds that the history record has.
-    recorded: [u64; 3],
     measured: (Instant, u64),
+    /// Receipts have come.
+    news: Arc<Notify>,
+    /// Whether other processes have something to do.
+    others_work: bool,
 }
 
 impl Conductor {
-    fn new(shared: Arc<Shared>, run: Arc<Run>) -> Self {
+    fn new(shared: Arc<Shared>, run: Arc<Run>, news: Arc<Notify>) -> Self {
         let now = Instant::now();
         Self {
+            status: run.held().status,
             shared,
             run,
-            status: CrawlStatus::Enumerating,
             begun: now,
-            quiet: HashMap::new(),
-            announced: HashMap::new(),
+            enumeration: None,
+            patience: Patience::default(),
+            hosts: Hosts::default(),
             hosts_at: now,
             upkeep_at: now,
-            recorded: [0; 3],
             measured: (now, 0),
+            news,
+            others_work: false,
         }
     }
 
-    /// Whether every item is terminal; not so when the crawl was stopped before.
-    async fn lead(&mut self) -> Result<bool, ConductError> {
-        let (shared, run) = (Arc::clone(&self.shared), Arc::clone(&self.run));
-        announce::started(&shared.deps.log, &run.crawl.id, &run.bounds.hosts()).await?;
-        self.enter(CrawlStatus::Enumerating).await?;
-        let enumeration = enumerate::begin(&shared, &run).await;
-        self.wake_open(&self.scopes().await?);
+    /// As [`lead`](Self::lead). Where a store fails, it goes on from where it stood, until that takes too long.
+    async fn lead_patiently(&mut self) -> Option<End> {
+        loop {
+            let error = match self.lead().await {
+                Ok(end) => return end,
+                Err(error) => error,
+            };
+            let (shared, run) = (Arc::clone(&self.shared), Arc::clone(&self.run));
+            if let Err(error) = self.patience.wait(&shared, &run, error).await {
+                run.give_up(with_causes(&error));
+                return None;
+            }
+        }
+    }
+
+    /// How the crawl ended; none where it was stopped before. It goes on where an earlier process left it.
+    async fn lead(&mut self) -> Result<Option<End>, WriteError> {
+        if !matches!(self.status, CrawlStatus::Draining | CrawlStatus::Orphans) && !self.process().await? {
+            return Ok(None);
+        }
+        self.shared.wind_down(&self.run).await;
+        if self.status != CrawlStatus::Orphans {
+            if let Some(end) = self.judge().await? {
+                return Ok(Some(end));
+            }
+            if !self.drain().await? {
+                return Ok(None);
+            }
+        }
+        self.judge_orphans().await
+    }
+
+    /// Finds and processes everything; false where the crawl was stopped before that.
+    async fn process(&mut self) -> Result<bool, WriteError> {
+        if !self.is_enumerated().await? {
+            let log = self.shared.deps.ledger.log();
+            announce::started(log, &self.run.crawl.id, &self.run.bounds.hosts()).await?;
+            self.begin_enumeration().await?;
+        }
+        let run = Arc::clone(&self.run);
         while !run.stop.is_cancelled() {
-            if self.tick(enumeration.as_ref()).await? {
+            if self.tick().await? {
                 return Ok(true);
             }
-            let wait = if run.busy.load(Ordering::Acquire) == 0 {
-                TICK / 10
-            } else {
-                TICK
-            };
-            run.stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+            self.patience.renew();
+            run.stop.run_until_cancelled(self.rest()).await;
         }
         Ok(false)
     }
 
-    /// One look at everything; true when the crawl is complete.
-    async fn tick(&mut self, enumeration: Option<&JoinHandle<()>>) -> Result<bool, ConductError> {
-        let enumerated = enumeration.is_none_or(JoinHandle::is_finished);
-        if enumerated && self.status == CrawlStatus::Enumerating {
+    /// Whether enumeration is under way, or an earlier process came to its end.
+    async fn is_enumerated(&mut self) -> Result<bool, WriteError> {
+        if self.enumeration.is_some() {
+            return Ok(true);
+        }
+        let has_ended = self.run.held().enumeration.ended_at.is_some();
+        if has_ended && self.status != CrawlStatus::Processing {
             self.enter(CrawlStatus::Processing).await?;
+        }
+        Ok(has_ended)
+    }
+
+    async fn begin_enumeration(&mut self) -> Result<(), WriteError> {
+        let run = Arc::clone(&self.run);
+        let log = self.shared.deps.ledger.log();
+        let live = ends(log, &topics::live(&run.source.id)).await?;
+        let applied = ends(log, &topics::applied(&run.source.id)).await?;
+        self.update(move |crawl| {
+            crawl.status = CrawlStatus::Enumerating;
+            // A crawl that goes on keeps the marks of its start.
+            if crawl.marks.live_start.is_empty() {
+                crawl.marks.live_start.clone_from(&live);
+                crawl.marks.applied_start.clone_from(&applied);
+            }
+        })
+        .await?;
+        let task = enumerate::begin(&self.shared, &run).await;
+        self.enumeration = Some(task.unwrap_or_else(|| tokio::spawn(async {})));
+        Ok(())
+    }
+
+    /// Notes the end of the enumeration, once it has come. False where the enumeration died: then the crawl does not
+    /// know what the source holds.
+    async fn look_at_enumeration(&mut self) -> Result<bool, WriteError> {
+        if let Some(task) = self.enumeration.take_if(|task| task.is_finished()) {
+            if task.await.is_err() {
+                self.run.give_up("the enumeration ended unexpectedly".to_owned());
+                return Ok(false);
+            }
+            self.enumerated().await?;
+        }
+        Ok(true)
+    }
+
+    /// Everything that can be named without processing items is named.
+    async fn enumerated(&mut self) -> Result<(), WriteError> {
+        let log = self.shared.deps.ledger.log();
+        let live = ends(log, &topics::live(&self.run.source.id)).await?;
+        let now = self.shared.options.clock.now();
+        self.run.record_gaps(&self.shared).await?;
+        self.update(move |crawl| {
+            crawl.status = CrawlStatus::Processing;
+            crawl.enumeration.ended_at = Some(now);
+            crawl.marks.live_enumerated.clone_from(&live);
+        })
+        .await
+    }
+
+    /// Looks again sooner when everything that is known is done here: then the end may be near.
+    async fn rest(&self) {
+        if self.run.busy.load(Ordering::Acquire) > 0 {
+            return tokio::time::sleep(TICK).await;
+        }
+        if !self.others_work {
+            return tokio::time::sleep(TICK / 10).await;
+        }
+        tokio::time::timeout(TICK, self.news.notified()).await.ok();
+    }
+
+    /// One look at everything; true when the crawl is complete.
+    async fn tick(&mut self) -> Result<bool, WriteError> {
+        if self.status == CrawlStatus::Enumerating && !self.look_at_enumeration().await? {
+            return Ok(false);
         }
         self.upkeep().await?;
         self.publish().await?;
         let is_idle = self.run.busy.load(Ordering::Acquire) == 0;
-        if is_idle || self.hosts_at.elapsed() >= HOSTS_EVERY {
-            let scopes = self.scopes().await?;
-            self.wake_open(&scopes);
-            // Pages are in the crawl database before the page that named them is terminal: zero is zero.
-            if enumerated && is_idle && scopes.iter().all(|scope| scope.open == 0) {
-                self.announce_hosts(&scopes).await?;
-                return Ok(true);
-            }
-            if self.hosts_at.elapsed() >= HOSTS_EVERY {
-                self.hosts_at = Instant::now();
-                self.look_at_hosts(&scopes).await?;
-            }
+        if !is_idle && self.hosts_at.elapsed() < HOSTS_EVERY {
+            return Ok(false);
+        }
+        let scopes = self.scopes().await?;
+        self.run.open_lanes(&self.shared, &scopes);
+        if self.status == CrawlStatus::Processing && is_idle && is_complete(&scopes) {
+            return self.is_complete().await;
+        }
+        if self.hosts_at.elapsed() >= HOSTS_EVERY {
+            self.hosts_at = Instant::now();
+            self.look_at_hosts(&scopes).await?;
         }
         Ok(false)
     }
 
-    async fn enter(&mut self, status: CrawlStatus) -> Result<(), ConductError> {
-        self.shared
-            .deps
-            .crawldb
-            .set_status(&self.run.crawl, status)
-            .await?;
-        self.status = status;
-        Ok(())
-    }
-
-    async fn scopes(&self) -> Result<Vec<ScopeCount>, ConductError> {
-        Ok(self.shared.deps.crawldb.scopes(&self.run.crawl.id).await?)
-    }
-
-    /// A scope whose requests got lost still gets its lane.
-    fn wake_open(&self, scopes: &[ScopeCount]) {
-        for scope in scopes.iter().filter(|scope| scope.open > 0) {
-            self.run.open_lane(&self.shared, &scope.scope);
+    /// Counts once more, over everything that anybody wrote. Pages are in the crawl database before the page that named
+    /// them is terminal: zero is zero.
+    async fn is_complete(&mut self) -> Result<bool, WriteError> {
+        let crawldb = self.shared.deps.ledger.crawldb();
+        crawldb
+            .store()
+            .refresh()
+            .await
+            .map_err(crawldb::CrawldbError::from)?;
+        let scopes = self.scopes().await?;
+        if !is_complete(&scopes) {
+            return Ok(false);
         }
+        let log = self.shared.deps.ledger.log();
+        self.hosts.announce(log, &self.run.crawl.id, &scopes).await?;
+        Ok(true)
     }
 
-    /// A host is done when it has been quiet twice in a row; if it gets more work later, it is done again later.
-    async fn look_at_hosts(&mut self, scopes: &[ScopeCount]) -> Result<(), ConductError> {
-        let quiet = |scope: &&ScopeCount| scope.open == 0;
-        let was_quiet = |scope: &ScopeCount| self.quiet.get(&scope.scope) == Some(&scope.items);
-        let done: Vec<ScopeCount> = scopes
+    async fn scopes(&mut self) -> Result<Vec<ScopeCount>, WriteError> {
+        let crawldb = self.shared.deps.ledger.crawldb();
+        let scopes = crawldb.scopes(&self.run.crawl.id).await?;
+        self.others_work = scopes
             .iter()
-            .filter(quiet)
-            .filter(|scope| was_quiet(scope))
-            .cloned()
-            .collect();
-        self.quiet = scopes
-            .iter()
-            .filter(quiet)
-            .map(|scope| (scope.scope.clone(), scope.items))
-            .collect();
+            .any(|scope| scope.open > 0 && !self.run.has_ground(&scope.scope));
+        Ok(scopes)
+    }
+
+    async fn look_at_hosts(&mut self, scopes: &[ScopeCount]) -> Result<(), WriteError> {
+        let done = self.hosts.look(scopes);
         if self.status == CrawlStatus::Processing {
-            self.announce_hosts(&done).await?;
+            let log = self.shared.deps.ledger.log();
+            self.hosts.announce(log, &self.run.crawl.id, &done).await?;
         }
         Ok(())
     }
 
-    async fn announce_hosts(&mut self, done: &[ScopeCount]) -> Result<(), ConductError> {
-        for scope in done {
-            let Ok(host) = Host::new(&scope.scope) else {
-                continue;
-            };
-            if self.announced.insert(scope.scope.clone(), scope.items) != Some(scope.items) {
-                announce::host_done(&self.shared.deps.log, &self.run.crawl.id, &host, scope.items).await?;
+    /// Whether a newer crawl of the source has begun, beside this one: what became of the items, and what is gone, that
+    /// one says.
+    async fn is_outrun(&self) -> Result<bool, WriteError> {
+        let crawldb = self.shared.deps.ledger.crawldb();
+        let source = crawldb.source(&self.run.source.id).await?;
+        let newest = source.and_then(|source| source.last_crawl_start);
+        Ok(newest.is_some_and(|newest| newest > self.run.crawl.started_at))
+    }
+
+    /// How the crawl ended, where nothing came of it.
+    async fn judge(&self) -> Result<Option<End>, WriteError> {
+        if self.is_outrun().await? {
+            return Ok(None);
+        }
+        let reason = entry::fruitless(&self.shared, &self.run).await?;
+        self.run.record_gaps(&self.shared).await?;
+        Ok(reason.map(|reason| End {
+            status: CrawlStatus::Failed,
+            reason: Some(reason),
+        }))
+    }
+
+    /// Waits for what is on its way; false where the crawl was stopped before.
+    async fn drain(&mut self) -> Result<bool, WriteError> {
+        self.enter(CrawlStatus::Draining).await?;
+        let (shared, run) = (Arc::clone(&self.shared), Arc::clone(&self.run));
+        let drained = self.alive(drain::wait(&shared, &run)).await?;
+        Ok(drained.transpose()?.is_some())
+    }
+
+    /// Deletes what the crawl missed, as far as that may be; none where the crawl was stopped before.
+    async fn judge_orphans(&mut self) -> Result<Option<End>, WriteError> {
+        if self.run.crawl.kind == CrawlKind::Incremental {
+            return Ok(Some(completed(&OrphanReport::default())));
+        }
+        if self.is_outrun().await? {
+            let reason = "a newer crawl of the source has begun";
+            self.update(move |crawl| crawl.orphans.withheld = Some(reason.to_owned()))
+                .await?;
+            return Ok(Some(completed(&OrphanReport::default())));
+        }
+        self.enter(CrawlStatus::Orphans).await?;
+        let (shared, run) = (Arc::clone(&self.shared), Arc::clone(&self.run));
+        let verifier = Verifier::new(Arc::clone(&shared), run.source.clone(), run.reach());
+        let (crawl, clock) = (run.held(), || shared.options.clock.now());
+        let sweep = Sweep {
+            crawl: &crawl,
+            source: &run.source,
+            verify: &verifier,
+            clock: &clock,
+        };
+        let swept = self.alive(shared.deps.ledger.sweep(&sweep)).await?;
+        Ok(swept.transpose()?.map(|report| completed(&report)))
+    }
+
+    /// What comes of `work`, while others hear that this process is alive; none where the crawl is to stop before.
+    async fn alive<T>(&mut self, work: impl Future<Output = T>) -> Result<Option<T>, WriteError> {
+        let run = Arc::clone(&self.run);
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(Some(done)),
+                () = run.stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(TICK) => {
+                    self.upkeep().await?;
+                    self.publish().await?;
+                }
             }
         }
+    }
+
+    async fn enter(&mut self, status: CrawlStatus) -> Result<(), WriteError> {
+        self.update(move |crawl| crawl.status = status).await
+    }
+
+    async fn update(&mut self, change: impl Fn(&mut crawldb::Crawl) + Send + Sync) -> Result<(), WriteError> {
+        let crawldb = self.shared.deps.ledger.crawldb();
+        let crawl = crawldb.update_crawl(&self.run.held(), change).await?;
+        self.status = crawl.status;
+        self.run.hold(crawl);
         Ok(())
     }
 
-    async fn upkeep(&mut self) -> Result<(), ConductError> {
+    async fn upkeep(&mut self) -> Result<(), WriteError> {
         if self.upkeep_at.elapsed() < UPKEEP_EVERY {
             return Ok(());
         }
         self.upkeep_at = Instant::now();
         let now = self.shared.options.clock.now();
-        let expired = self
-            .shared
-            .deps
-            .crawldb
-            .expire_leases(&self.run.source.id, now)
-            .await?;
+        let crawldb = self.shared.deps.ledger.crawldb();
+        self.run.record_work(&self.shared).await?;
+        let expired = crawldb.expire_leases(&self.run.source.id, now).await?;
         self.shared.metrics.expired.inc_by(expired);
-        self.record_work().await
-    }
-
-    async fn record_work(&mut self) -> Result<(), ConductError> {
-        let work = &self.run.work;
-        let spent = [
-            work.fetches.load(Ordering::Relaxed),
-            work.bytes.load(Ordering::Relaxed),
-            work.micros.load(Ordering::Relaxed) / 1_000,
-        ];
-        let [fetches, bytes, millis] = std::array::from_fn(|at| spent[at] - self.recorded[at]);
-        self.shared
-            .deps
-            .crawldb
-            .add_work(&self.run.crawl.id, fetches, bytes, millis)
-            .await?;
-        self.recorded = spent;
         Ok(())
     }
 
-    async fn publish(&mut self) -> Result<(), ConductError> {
+    async fn publish(&mut self) -> Result<(), WriteError> {
         let (since, fetches_then) = self.measured;
         let fetches = self.run.work.fetches.load(Ordering::Relaxed);
         if since.elapsed() < TICK {
@@ -229,166 +376,83 @@ impl Conductor {
         }
         let rate = (fetches - fetches_then) as f64 / since.elapsed().as_secs_f64();
         self.measured = (Instant::now(), fetches);
-        let totals = self.shared.deps.crawldb.totals(&self.run.crawl.id).await?;
+        let crawldb = self.shared.deps.ledger.crawldb();
+        let totals = crawldb.totals(&self.run.crawl.id).await?;
+        // Other processes find items, too.
+        self.run.items.fetch_max(totals.seen, Ordering::AcqRel);
         self.show(totals, rate, None);
         Ok(())
     }
 
     fn show(&self, totals: CrawlTotals, rate: f64, reason: Option<String>) {
-        let run = &self.run;
-        let host = run
-            .current_host
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
-        run.progress.send_modify(|progress| {
-            progress.status = self.status;
-            progress.reason = reason;
-            progress.totals = totals;
-            progress.fetched_bytes = run.work.bytes.load(Ordering::Relaxed);
-            progress.fetches = run.work.fetches.load(Ordering::Relaxed);
-            progress.pages_per_second = rate;
-            progress.current_host = host;
-        });
+        self.run.show(self.status, totals, rate);
+        self.run.progress.send_modify(|progress| progress.reason = reason);
     }
 
-    /// Nothing new is begun; what runs has its grace, and what is not done by then is given back.
-    async fn wind_down(&mut self) {
-        let (shared, run) = (&self.shared, &self.run);
-        run.stop.cancel();
-        run.tasks.close();
-        if tokio::time::timeout(shared.options.stop_grace, run.tasks.wait())
-            .await
-            .is_err()
-        {
-            run.kill.cancel();
-            run.tasks.wait().await;
+    /// A crawl that was only stopped stays as it is, to be resumed; one that another process leads is left to it.
+    async fn close(&mut self, end: Option<End>) -> Result<(), WriteError> {
+        if self.run.is_lost() {
+            return Ok(());
         }
-        shared.close(&run.crawl.id).await;
-        run.forget();
-        // Another process may be at work by now.
-        if run.broken().is_some() {
-            return;
-        }
-        let now = shared.options.clock.now();
-        if let Err(error) = shared.deps.crawldb.release_leases(&run.source.id, "", now).await {
-            tracing::warn!(crawl = %run.crawl.id, %error, "leases could not be given back; they will expire");
-        }
-    }
-
-    /// A crawl that was only stopped stays as it is, to be resumed.
-    async fn close(&mut self, is_complete: bool) -> Result<(), ConductError> {
-        self.record_work().await?;
+        self.run.record_work(&self.shared).await?;
+        self.run.record_gaps(&self.shared).await?;
         let cancelled = self.run.cancelled.load(Ordering::Acquire);
-        let (status, ended, reason) = match (self.run.broken(), cancelled) {
-            (Some(reason), _) => (CrawlStatus::Failed, Ended::Failed, Some(reason)),
-            (None, true) => (CrawlStatus::Cancelled, Ended::Cancelled, None),
-            (None, false) if is_complete => match self.nothing_fetched().await? {
-                Some(reason) => (CrawlStatus::Failed, Ended::Failed, Some(reason)),
-                None => (CrawlStatus::Completed, Ended::Completed, None),
+        let end = match (self.run.broken(), end) {
+            (Some(reason), _) => End {
+                status: CrawlStatus::Failed,
+                reason: Some(reason),
             },
-            _ => return Ok(()),
+            (None, Some(end)) => end,
+            (None, None) if cancelled => End {
+                status: CrawlStatus::Cancelled,
+                reason: None,
+            },
+            (None, None) => return Ok(()),
         };
-        let (log, crawldb, id) = (
-            &self.shared.deps.log,
-            &self.shared.deps.crawldb,
-            &self.run.crawl.id,
-        );
-        self.shared
-            .deps
-            .crawldb
-            .set_status(&self.run.crawl, CrawlStatus::Draining)
+        self.end(end).await
+    }
+
+    async fn end(&mut self, end: End) -> Result<(), WriteError> {
+        let (ledger, id) = (self.shared.deps.ledger.clone(), self.run.crawl.id.clone());
+        let applied = ends(ledger.log(), &topics::applied(&self.run.source.id)).await?;
+        self.update(move |crawl| crawl.marks.applied_end.clone_from(&applied))
             .await?;
         // Said before it is so: a crash in between repeats it, the other way round nobody would hear.
-        announce::ended(log, id, ended).await?;
-        let crawl = crawldb
-            .end_crawl(id, status, reason.clone(), self.shared.options.clock.now())
-            .await?;
+        announce::ended(ledger.log(), &id, told(end.status)).await?;
+        let now = self.shared.options.clock.now();
+        let (held, reason) = (self.run.held(), end.reason.clone());
+        let crawl = ledger.crawldb().end_crawl(&held, end.status, reason, now).await?;
         self.shared.metrics.crawl_took(self.begun.elapsed());
         self.status = crawl.status;
         let fetches = self.run.work.fetches.load(Ordering::Relaxed);
         let rate = fetches as f64 / self.begun.elapsed().as_secs_f64().max(0.001);
-        self.show(crawl.totals, rate, reason);
+        self.show(crawl.totals, rate, end.reason);
         Ok(())
-    }
-
-    /// Why the crawl failed, where nothing came of it.
-    async fn nothing_fetched(&self) -> Result<Option<String>, ConductError> {
-        match &self.run.bucket {
-            Some(bucket) => self.no_object_fetched(bucket.address()).await,
-            None => self.no_start_fetched().await,
-        }
-    }
-
-    /// Why the crawl failed, where the bucket has no objects or not one of them could be fetched.
-    async fn no_object_fetched(&self, bucket: &BucketAddress) -> Result<Option<String>, ConductError> {
-        let (crawldb, crawl) = (&self.shared.deps.crawldb, &self.run.crawl.id);
-        let totals = crawldb.totals(crawl).await?;
-        if totals.seen == 0 {
-            return Ok(Some(format!(
-                "{bucket} holds no objects that belong to the source"
-            )));
-        }
-        if totals.escalated < totals.seen {
-            return Ok(None);
-        }
-        let scan = Scan {
-            source: &self.run.source.id,
-            states: &[ItemState::Escalated],
-            crawl: Some(crawl),
-            updated_since: None,
-            lease_expired_at: None,
-            after: None,
-            limit: 1,
-        };
-        let items = crawldb.items(&scan).await?;
-        let why = items.first().and_then(failure).unwrap_or_default();
-        Ok(Some(format!("no object could be fetched: {why}")))
-    }
-
-    /// Why the crawl failed, where not one start URL led to a page.
-    async fn no_start_fetched(&self) -> Result<Option<String>, ConductError> {
-        let mut reason = None;
-        for start in &self.run.source.site.start {
-            let Some(item) = self.end_of(item_id(start)).await? else {
-                continue;
-            };
-            let Some(why) = failure(&item) else {
-                return Ok(None);
-            };
-            reason.get_or_insert_with(|| format!("no start URL could be fetched: {}: {why}", item.url));
-        }
-        Ok(reason.or_else(|| Some("there is no start URL".to_owned())))
-    }
-
-    /// The item that this one leads to, by redirects and canonical addresses.
-    async fn end_of(&self, id: ItemId) -> Result<Option<Item>, ConductError> {
-        let crawldb = &self.shared.deps.crawldb;
-        let mut item = crawldb.item(&self.run.source.id, &id).await?;
-        for _ in 0..MAX_HOPS {
-            let Some(Disposition::Alias(next)) = item.as_ref().and_then(|item| item.disposition.clone())
-            else {
-                break;
-            };
-            match crawldb.item(&self.run.source.id, &next).await? {
-                Some(target) => item = Some(target),
-                None => break,
-            }
-        }
-        Ok(item)
     }
 }
 
-fn failure(item: &Item) -> Option<String> {
-    if item.disposition == Some(Disposition::Disallowed) {
-        return Some("robots.txt disallows it".to_owned());
+fn completed(report: &OrphanReport) -> End {
+    End {
+        status: report.ending(),
+        reason: report.blocked.clone(),
     }
-    if matches!(item.state, ItemState::Success | ItemState::Unchanged) {
-        return None;
+}
+
+/// A crawl that is blocked has processed everything.
+fn told(status: CrawlStatus) -> Ended {
+    match status {
+        CrawlStatus::Failed => Ended::Failed,
+        CrawlStatus::Cancelled => Ended::Cancelled,
+        _ => Ended::Completed,
     }
-    Some(
-        item.last_error
-            .as_ref()
-            .map_or_else(|| "it was not fetched".to_owned(), |error| error.message.clone()),
-    )
+}
+
+fn is_complete(scopes: &[ScopeCount]) -> bool {
+    scopes.iter().all(|scope| scope.open == 0)
+}
+
+/// Where each partition of the topic ends.
+async fn ends(log: &UpdateLog, topic: &str) -> Result<Vec<u64>, LogError> {
+    let marks = log.watermarks(topic).await?;
+    Ok(marks.iter().map(|marks| marks.high).collect())
 }

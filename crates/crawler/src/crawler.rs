@@ -1,9 +1,11 @@
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crawldb::{Crawl, CrawldbError, Source, StartError};
+use crawldb::{Crawl, CrawlKind, CrawldbError, Source, StartError, Started};
+use ledger::LedgerError;
 use model::{CrawlId, SourceId};
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -11,24 +13,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use updates::{LogError, topics};
 
-use crate::announce::{self, ReannounceError};
 use crate::applier::Applier;
-use crate::bucket::{Bucket, BucketAddress};
 use crate::conduct::conduct;
-use crate::fetch::{FetchOptions, Fetcher, FetcherError};
+use crate::follow::{follow, work_along};
+use crate::janitor::Janitor;
 use crate::listen::{Runs, listen};
+use crate::live;
 use crate::metrics::Metrics;
 use crate::options::{CrawlerDeps, CrawlerOptions};
 use crate::patience::with_causes;
 use crate::progress::Progress;
-use crate::run::{Reach, Run, RunParts, Shared};
+use crate::reach::Reach;
+use crate::run::{Run, RunParts, Shared};
+use crate::territory::{self, Territory};
 
 /// Runs crawls. Cheap to clone; all clones are the same crawler. Its tasks run until [`stop`](Self::stop).
 #[derive(Clone)]
 pub struct Crawler {
     shared: Arc<Shared>,
     runs: Arc<Runs>,
-    /// Crawls: they end by themselves or when they are asked to stop.
+    /// Crawls, which end by themselves or when they are asked to stop, and who looks for them.
     crawls: TaskTracker,
     stop: CancellationToken,
 }
@@ -46,6 +50,9 @@ pub enum CrawlError {
     /// The log failed.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// What was left undone could not be done.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The settings of the source cannot be used.
     #[error("the source {source_id} cannot be crawled: {reason}")]
     Settings {
@@ -54,18 +61,30 @@ pub enum CrawlError {
         /// What to change.
         reason: String,
     },
+    /// This process does not lead crawls, or not those of this source.
+    #[error("this process does not lead crawls of source {0}; ask the one that does")]
+    Elsewhere(SourceId),
     /// The crawler is stopping.
     #[error("the crawler is stopping; start it again first")]
     Stopping,
 }
 
-impl From<ReannounceError> for CrawlError {
-    fn from(error: ReannounceError) -> Self {
-        match error {
-            ReannounceError::Log(error) => error.into(),
-            ReannounceError::Crawldb(error) => error.into(),
-        }
-    }
+/// What became of the wish to crawl.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartedCrawl {
+    /// It runs in this process.
+    Running(CrawlId),
+    /// It waits for others; so many are before it.
+    Queued(usize),
+}
+
+/// Which crawls a process takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// All that are not over, at once, with every lease: for a process that is alone on its stores.
+    All,
+    /// Those whose process has given no sign of life for [`crawldb::CRAWL_LEASE`].
+    Abandoned,
 }
 
 impl Crawler {
@@ -77,7 +96,10 @@ impl Crawler {
             .ok();
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let (applier, inbox) = mpsc::channel(options.batch_items.max(1) * 2);
+        let life = RandomState::new().hash_one(&deps.service);
         let shared = Arc::new(Shared {
+            owner: format!("{}/{life:016x}", deps.service),
+            territory: Territory::default(),
             connections: Semaphore::new(options.max_connections.max(1)),
             processors: Arc::new(Semaphore::new(processors)),
             metrics: Metrics::new(),
@@ -93,12 +115,26 @@ impl Crawler {
             stop: CancellationToken::new(),
         };
         tokio::spawn(Applier::new(Arc::clone(&crawler.shared), inbox).run());
-        tokio::spawn(listen(
+        crawler.crawls.spawn(listen(
             Arc::clone(&crawler.shared),
             Arc::clone(&crawler.runs),
             crawler.stop.clone(),
         ));
         crawler
+            .crawls
+            .spawn(follow(crawler.clone(), crawler.stop.clone()));
+        let live = live::listen(crawler.clone(), crawler.stop.clone());
+        crawler.crawls.spawn(live);
+        if crawler.shared.options.upkeep {
+            let janitor = crawler.janitor().work(crawler.stop.clone());
+            crawler.crawls.spawn(janitor);
+        }
+        crawler
+    }
+
+    /// Does what has to be done now and then. A crawler with upkeep has one at work already.
+    pub fn janitor(&self) -> Janitor {
+        Janitor::new(self.clone())
     }
 
     /// Makes the crawler's figures part of what Prometheus reads.
@@ -106,93 +142,193 @@ impl Crawler {
         self.shared.metrics.register(registry);
     }
 
-    /// Starts a crawl of the source in the background.
+    /// Starts a crawl of the source in the background, or puts it behind the one that runs, as the source says.
     ///
     /// # Errors
     ///
-    /// [`StartError::Running`] while another crawl of the source runs, in this process or another.
-    pub async fn start(&self, source: &SourceId) -> Result<CrawlId, CrawlError> {
+    /// [`StartError::Running`] while another crawl of the source runs, in this process or another, and it says that
+    /// there is to be one at a time.
+    pub async fn start(&self, source: &SourceId, kind: CrawlKind) -> Result<StartedCrawl, CrawlError> {
+        if !self.may_conduct(source) {
+            return Err(CrawlError::Elsewhere(source.clone()));
+        }
+        let (settings, reach) = self.prepare(source).await?;
+        let (crawldb, service) = (self.shared.deps.ledger.crawldb(), &self.shared.deps.service);
         let now = self.shared.options.clock.now();
-        let settings = self.shared.deps.crawldb.source(source).await?;
-        let settings = settings.ok_or_else(|| StartError::NoSource(source.clone()))?;
-        let reach = self.reach(&settings)?;
-        topics::ensure_source(&self.shared.deps.log, source, self.shared.options.partitions).await?;
-        let crawl = self
-            .shared
-            .deps
-            .crawldb
-            .start_crawl(source, &self.shared.deps.service, now)
-            .await?;
-        self.begin(crawl, settings, reach, 0).await
+        match crawldb.start_crawl(source, kind, service, now).await? {
+            Started::Now(crawl) => {
+                let id = self.lead(*crawl, settings, reach).await?;
+                Ok(StartedCrawl::Running(id))
+            }
+            Started::Queued(before) => Ok(StartedCrawl::Queued(before)),
+        }
     }
 
-    /// Takes over the crawls that ran when this service, or the one before it, ended: call it once, first thing. Only
-    /// one process may run crawls on one crawl database.
-    pub async fn resume(&self) -> Result<Vec<CrawlId>, CrawlError> {
+    /// Creates the topics of a source where they do not exist yet, so that it can be told of before its first crawl.
+    pub async fn ensure_topics(&self, source: &SourceId) -> Result<(), CrawlError> {
+        let log = self.shared.deps.ledger.log();
+        topics::ensure_source(log, source, self.shared.options.partitions).await?;
+        Ok(())
+    }
+
+    /// Starts, for every source of this process that is free, the crawl that has waited longest. Run it now and then:
+    /// who ran the crawl before may not have been able to.
+    pub async fn start_waiting(&self) -> Result<Vec<CrawlId>, CrawlError> {
+        let mut started = Vec::new();
+        for source in self.sources().await? {
+            if !source.queued.is_empty() {
+                started.extend(self.start_next(&source.id).await?);
+            }
+        }
+        Ok(started)
+    }
+
+    async fn start_next(&self, source: &SourceId) -> Result<Option<CrawlId>, CrawlError> {
+        if !self.may_conduct(source) || self.stop.is_cancelled() {
+            return Ok(None);
+        }
+        let (settings, reach) = self.prepare(source).await?;
+        if settings.queued.is_empty() {
+            return Ok(None);
+        }
+        let (crawldb, service) = (self.shared.deps.ledger.crawldb(), &self.shared.deps.service);
+        let now = self.shared.options.clock.now();
+        match crawldb.start_queued(source, service, now).await {
+            Ok(None) | Err(StartError::Running(_)) => Ok(None),
+            Ok(Some(crawl)) => self.lead(crawl, settings, reach).await.map(Some),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The source as it is, what its items are reached with, and its topics.
+    async fn prepare(&self, source: &SourceId) -> Result<(Source, Reach), CrawlError> {
+        let stored = self.shared.deps.ledger.crawldb().source(source).await?;
+        let stored = stored.ok_or_else(|| StartError::NoSource(source.clone()))?;
+        let reach = self.reach(&stored)?;
+        self.ensure_topics(source).await?;
+        Ok((stored, reach))
+    }
+
+    pub(crate) fn reach(&self, source: &Source) -> Result<Reach, CrawlError> {
+        Reach::of(&self.shared, source).map_err(|reason| CrawlError::Settings {
+            source_id: source.id.clone(),
+            reason,
+        })
+    }
+
+    /// Takes over crawls that another process, or an earlier life of this one, led. With [`Takeover::All`] call it
+    /// first thing; crawls that are abandoned are looked for all the time anyway.
+    pub async fn resume(&self, which: Takeover) -> Result<Vec<CrawlId>, CrawlError> {
         let mut resumed = Vec::new();
-        for source in self.shared.deps.crawldb.sources().await? {
-            resumed.extend(self.resume_one(source).await?);
+        for source in self.sources().await? {
+            for id in &source.active_crawls {
+                match self.resume_one(id, &source, which).await {
+                    Err(error @ CrawlError::Settings { .. }) => {
+                        tracing::error!(%error, "a source is left out");
+                    }
+                    taken => resumed.extend(taken?),
+                }
+            }
         }
         Ok(resumed)
     }
 
-    async fn resume_one(&self, source: Source) -> Result<Option<CrawlId>, CrawlError> {
-        let (deps, now) = (&self.shared.deps, self.shared.options.clock.now());
-        let reach = match self.reach(&source) {
-            Ok(reach) => reach,
-            Err(error) => {
-                tracing::error!(%error, "a source is left out");
-                return Ok(None);
-            }
-        };
-        let Some(crawl) = deps.crawldb.take_over(&source.id, &deps.service, now).await? else {
+    async fn resume_one(
+        &self,
+        id: &CrawlId,
+        source: &Source,
+        which: Takeover,
+    ) -> Result<Option<CrawlId>, CrawlError> {
+        let stored = self.shared.deps.ledger.crawldb().crawl(id).await?;
+        let Some(crawl) = stored.filter(|_| self.may_conduct(&source.id)) else {
             return Ok(None);
         };
-        topics::ensure_source(&deps.log, &source.id, self.shared.options.partitions).await?;
-        deps.crawldb
-            .release_leases(&source.id, &owner(&crawl), now)
+        if which == Takeover::All {
+            self.take_leases(source).await?;
+        } else if !self.is_abandoned(&crawl) {
+            return Ok(None);
+        }
+        if self.conducts(id) {
+            return Ok(Some(id.clone()));
+        }
+        self.take_over(&crawl, source).await
+    }
+
+    /// Nobody else is there: what anybody holds or left half done is free.
+    async fn take_leases(&self, source: &Source) -> Result<(), CrawlError> {
+        let (ledger, now) = (&self.shared.deps.ledger, self.shared.options.clock.now());
+        let crawldb = ledger.crawldb();
+        crawldb
+            .release_leases(&source.id, &self.shared.owner, now)
             .await?;
-        let again = announce::reannounce(&deps.log, &deps.crawldb, &source.id).await?;
-        let totals = deps.crawldb.totals(&crawl.id).await?;
-        tracing::info!(crawl = %crawl.id, announced_again = again, open = totals.open, "the crawl goes on");
-        self.begin(crawl, source, reach, totals.seen).await.map(Some)
+        ledger.recover(&source.id, Duration::ZERO, now).await?;
+        Ok(())
     }
 
-    fn reach(&self, source: &Source) -> Result<Reach, CrawlError> {
-        let invalid = |reason: String| CrawlError::Settings {
-            source_id: source.id.clone(),
-            reason,
+    /// Leads a crawl that another process led; none where the crawl is over, or a third process was faster.
+    pub(crate) async fn take_over(
+        &self,
+        crawl: &Crawl,
+        source: &Source,
+    ) -> Result<Option<CrawlId>, CrawlError> {
+        let (deps, now) = (&self.shared.deps, self.shared.options.clock.now());
+        let reach = self.reach(source)?;
+        topics::ensure_source(deps.ledger.log(), &source.id, self.shared.options.partitions).await?;
+        let taken = deps
+            .ledger
+            .crawldb()
+            .take_over(&crawl.id, &deps.service, now)
+            .await;
+        let crawl = match taken {
+            Ok(Some(crawl)) => crawl,
+            Ok(None) | Err(CrawldbError::Fenced(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
         };
-        let fetcher = self.fetcher(source);
-        let fetcher = fetcher.map_err(|error| invalid(with_causes(&error)))?;
-        let bucket = source
-            .bucket
-            .as_deref()
-            .map(|address| self.bucket(source, address));
-        let bucket = bucket.transpose().map_err(invalid)?;
-        Ok(Reach { fetcher, bucket })
+        if let Some(run) = self.run(&crawl.id).filter(|run| !run.is_over()) {
+            run.promote(crawl.clone());
+            self.spawn_conductor(run);
+            return Ok(Some(crawl.id));
+        }
+        self.lead(crawl, source.clone(), reach).await.map(Some)
     }
 
-    fn fetcher(&self, source: &Source) -> Result<Fetcher, FetcherError> {
-        let (site, options) = (&source.site, &self.shared.options);
-        Fetcher::new(&FetchOptions {
-            user_agent: &options.user_agent,
-            connect_timeout: options.connect_timeout,
-            request_timeout: Duration::from_millis(site.request_timeout_ms),
-            allow_private_addresses: site.allow_private_addresses,
-            overrides: &site.resolve,
-        })
-    }
-
-    fn bucket(&self, source: &Source, address: &str) -> Result<Bucket, String> {
-        let [base] = source.site.start.as_slice() else {
-            return Err("a bucket has one start URL, its base".to_owned());
+    /// Judges the orphans of a crawl that is over once more; false where another crawl runs or has run since.
+    pub(crate) async fn judge_again(&self, id: &CrawlId) -> Result<bool, CrawlError> {
+        let (settings, reach) = self.prepare(&id.source()).await?;
+        let (crawldb, service) = (self.shared.deps.ledger.crawldb(), &self.shared.deps.service);
+        let now = self.shared.options.clock.now();
+        let Some(crawl) = crawldb.reopen_for_orphans(id, service, now).await? else {
+            return Ok(false);
         };
-        let address = BucketAddress::new(address, Some(base)).map_err(|error| with_causes(&error))?;
-        let access = self.shared.deps.buckets.clone();
-        let access = access.ok_or_else(|| "buckets are not set up here".to_owned())?;
-        let timeout = Duration::from_millis(source.site.request_timeout_ms);
-        Ok(Bucket::new(address, access, timeout))
+        self.lead(crawl, settings, reach).await?;
+        Ok(true)
+    }
+
+    /// Leads the crawl from where it stands.
+    async fn lead(&self, crawl: Crawl, source: Source, reach: Reach) -> Result<CrawlId, CrawlError> {
+        let id = crawl.id.clone();
+        let run = self.begin(crawl, source, reach, true).await?;
+        self.spawn_conductor(run);
+        Ok(id)
+    }
+
+    fn spawn_conductor(&self, run: Arc<Run>) {
+        let crawler = self.clone();
+        self.crawls.spawn(async move {
+            let source = run.source.id.clone();
+            conduct(Arc::clone(&crawler.shared), run).await;
+            if let Err(error) = crawler.start_next(&source).await {
+                tracing::warn!(%source, error = with_causes(&error), "the crawl that waits could not be started");
+            }
+        });
+    }
+
+    /// Works along on a crawl that another process leads.
+    pub(crate) async fn join(&self, crawl: Crawl, source: &Source) -> Result<(), CrawlError> {
+        let reach = self.reach(source)?;
+        let run = self.begin(crawl, source.clone(), reach, false).await?;
+        self.crawls.spawn(work_along(Arc::clone(&self.shared), run));
+        Ok(())
     }
 
     async fn begin(
@@ -200,43 +336,50 @@ impl Crawler {
         crawl: Crawl,
         source: Source,
         reach: Reach,
-        items: u64,
-    ) -> Result<CrawlId, CrawlError> {
-        let deps = &self.shared.deps;
-        let scopes = deps.crawldb.scopes(&crawl.id).await?;
-        let id = crawl.id.clone();
-        let progress = Progress::of(&crawl);
+        conducts: bool,
+    ) -> Result<Arc<Run>, CrawlError> {
+        let ledger = &self.shared.deps.ledger;
+        let scopes = ledger.crawldb().scopes(&crawl.id).await?;
+        let partitions = ledger.log().watermarks(&topics::crawl(&source.id)).await?;
         let parts = RunParts {
-            owner: owner(&crawl),
+            owner: self.shared.owner.clone(),
+            conducts,
+            items: scopes.iter().map(|scope| scope.items).sum(),
             crawl,
             source,
             reach,
-            items,
-            progress,
+            partitions: u32::try_from(partitions.len()).unwrap_or(u32::MAX),
         };
         let run = Arc::new(Run::new(parts, &self.shared.options, self.stop.child_token()));
         // Hosts that were added while the crawl ran have left their items.
         scopes.iter().for_each(|scope| run.bounds.add_host(&scope.scope));
-        {
-            let mut runs = self.runs();
-            if self.stop.is_cancelled() {
-                return Err(CrawlError::Stopping);
-            }
-            runs.insert(run.source.id.clone(), Arc::clone(&run));
+        let mut runs = self.runs();
+        if self.stop.is_cancelled() {
+            return Err(CrawlError::Stopping);
         }
-        self.crawls.spawn(conduct(Arc::clone(&self.shared), run));
-        Ok(id)
+        runs.retain(|_, old| old.source.id != run.source.id || !old.is_over());
+        runs.insert(run.crawl.id.clone(), Arc::clone(&run));
+        drop(runs);
+        let ground = territory::keep(Arc::clone(&self.shared), Arc::clone(&run));
+        let end = run.lanes_end.clone();
+        run.tasks
+            .spawn(async move { end.run_until_cancelled(ground).await });
+        Ok(run)
     }
 
-    /// What a crawl of this process is doing; of crawls that ended, the newest of each source is known.
+    /// What a crawl is doing that this process leads or works along on; of crawls that ended, the newest of each
+    /// source is known.
     pub fn progress(&self, crawl: &CrawlId) -> Option<watch::Receiver<Progress>> {
         self.run(crawl).map(|run| run.progress.subscribe())
     }
 
     /// Ends a crawl for good: requests that run have their grace, the rest is not fetched. Returns at once; false
-    /// where no such crawl runs here.
+    /// where this process does not lead it.
     pub fn cancel(&self, crawl: &CrawlId) -> bool {
-        let Some(run) = self.run(crawl).filter(|run| !run.stop.is_cancelled()) else {
+        let run = self
+            .run(crawl)
+            .filter(|run| run.conducts() && !run.is_over() && !run.stop.is_cancelled());
+        let Some(run) = run else {
             return false;
         };
         run.cancelled.store(true, Ordering::Release);
@@ -252,21 +395,49 @@ impl Crawler {
         self.crawls.wait().await;
     }
 
-    fn runs(&self) -> MutexGuard<'_, HashMap<SourceId, Arc<Run>>> {
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The sources that this process looks after.
+    pub(crate) async fn sources(&self) -> Result<Vec<Source>, CrawldbError> {
+        let mut sources = self.shared.deps.ledger.crawldb().sources().await?;
+        sources.retain(|source| self.looks_after(&source.id));
+        Ok(sources)
+    }
+
+    fn looks_after(&self, source: &SourceId) -> bool {
+        let named = self.shared.options.sources.as_ref();
+        named.is_none_or(|named| named.contains(source))
+    }
+
+    pub(crate) fn may_conduct(&self, source: &SourceId) -> bool {
+        self.shared.options.conducts && self.looks_after(source)
+    }
+
+    /// Whether this process is to take the crawl over because the one that led it is gone.
+    pub(crate) fn is_abandoned(&self, crawl: &Crawl) -> bool {
+        let now = self.shared.options.clock.now();
+        !crawl.status.is_over() && crawl.alive_until < now && self.may_conduct(&crawl.id.source())
+    }
+
+    /// Whether this process leads the crawl.
+    pub(crate) fn conducts(&self, crawl: &CrawlId) -> bool {
+        self.run(crawl)
+            .is_some_and(|run| run.conducts() && !run.is_over())
+    }
+
+    fn runs(&self) -> MutexGuard<'_, HashMap<CrawlId, Arc<Run>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, crawl: &CrawlId) -> Option<Arc<Run>> {
-        self.runs()
-            .get(&crawl.source())
-            .filter(|run| run.crawl.id == *crawl)
-            .cloned()
+    pub(crate) fn run(&self, crawl: &CrawlId) -> Option<Arc<Run>> {
+        self.runs().get(crawl).cloned()
     }
-}
-
-/// The name in the leases: another epoch is another owner.
-fn owner(crawl: &Crawl) -> String {
-    format!("{}/{}", crawl.service, crawl.epoch)
 }
 
 impl std::fmt::Debug for Crawler {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crawldb::{Disposition, Item, Outcome};
-use model::{Checksum, CrawlId, PageUrl};
+use model::{ArchiveKey, Checksum, CrawlId, PageUrl};
 use tokio::sync::oneshot;
 
 use crate::run::{Found, Run, Shared};
@@ -44,6 +44,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Page {
     pub(crate) checksum: Checksum,
     pub(crate) content: Vec<u8>,
+    /// Where the archive has the content already.
+    pub(crate) archived: Option<ArchiveKey>,
     /// The extract as the archive keeps it.
     pub(crate) extract: Vec<u8>,
     pub(crate) etag: Option<String>,
@@ -64,8 +66,15 @@ impl Handled {
 
     /// Bytes that it keeps in memory, roughly.
     pub(crate) fn weight(&self) -> usize {
-        match &self.verdict {
-            Verdict::Page(page) => page.content.len() + page.extract.len(),
+        self.verdict.weight()
+    }
+}
+
+impl Verdict {
+    /// Bytes that it keeps in memory, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Page(page) => page.content.len() + page.extract.len(),
             _ => 0,
         }
     }

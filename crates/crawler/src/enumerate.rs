@@ -3,13 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use model::PageUrl;
+use crawldb::{ItemErrorKind, Scope};
+use model::{PageUrl, Timestamp};
 use rustc_hash::FxHashSet;
 use tokio::task::JoinHandle;
 
 use crate::bounds::authority;
 use crate::bucket;
 use crate::fetch::{Reply, Request, inflate};
+use crate::incremental::known_until;
+use crate::patience::with_causes;
 use crate::run::{Found, Run, Shared};
 use crate::sitemap::{Entry, MAX_SITEMAP_BYTES, Sitemap};
 
@@ -30,12 +33,12 @@ pub(crate) async fn begin(shared: &Arc<Shared>, run: &Arc<Run>) -> Option<JoinHa
     }
     start_urls(shared, run).await;
     let sitemaps = || run.tasks.spawn(sitemaps(Arc::clone(shared), Arc::clone(run)));
-    run.source.site.sitemaps.then(sitemaps)
+    run.source.settings.site.sitemaps.then(sitemaps)
 }
 
 /// Tells the crawl database the start URLs.
 async fn start_urls(shared: &Arc<Shared>, run: &Arc<Run>) {
-    let starts = run.source.site.start.iter();
+    let starts = run.source.settings.site.start.iter();
     let found = starts
         .map(|url| Found::new(&run.prints, url.clone(), None, 0))
         .collect();
@@ -51,8 +54,21 @@ async fn sitemaps(shared: Arc<Shared>, run: Arc<Run>) {
 struct Walk {
     shared: Arc<Shared>,
     run: Arc<Run>,
-    open: VecDeque<(PageUrl, u32)>,
+    open: VecDeque<Named>,
+    /// What changed before is known, where the crawl is incremental.
+    known_until: Option<Timestamp>,
     known: FxHashSet<PageUrl>,
+}
+
+/// A sitemap to be read.
+#[derive(Clone)]
+struct Named {
+    url: PageUrl,
+    nesting: u32,
+    /// The start host whose pages it lists.
+    host: Scope,
+    /// Nobody named it: it may not be there.
+    is_guess: bool,
 }
 
 impl Walk {
@@ -61,28 +77,54 @@ impl Walk {
             shared,
             run,
             open: VecDeque::new(),
+            known_until: None,
             known: FxHashSet::default(),
         }
     }
 
     async fn run(mut self) {
+        match known_until(&self.shared, &self.run).await {
+            Ok(known_until) => self.known_until = known_until,
+            Err(error) => return self.run.give_up(with_causes(&error)),
+        }
         let mut hosts = FxHashSet::default();
-        for start in self.run.source.site.start.clone() {
+        for start in self.run.source.settings.site.start.clone() {
             if hosts.insert(authority(&start).to_owned()) {
                 self.begin_at(&start).await;
             }
         }
-        while let Some((url, nesting)) = self.open.pop_front() {
-            if let Some(sitemap) = self.read(&url).await {
-                self.take(&url, sitemap, nesting).await;
+        while let Some(named) = self.open.pop_front() {
+            match self.read(&named).await {
+                Ok(Some(sitemap)) => self.take(&named, sitemap).await,
+                Ok(None) => {}
+                Err(reason) => self.miss(&named, &format!("could not be read: {reason}")),
             }
+        }
+    }
+
+    /// What a sitemap would have listed may be there: it is a loss of hints, not of the crawl.
+    fn miss(&self, named: &Named, reason: &str) {
+        let url = &named.url;
+        self.run
+            .incomplete(&named.host, format!("the sitemap {url} {reason}"));
+        if authority(url) != named.host {
+            self.run
+                .incomplete(authority(url), format!("the sitemap {url} {reason}"));
         }
     }
 
     /// The sitemaps that robots.txt names; where it names none, the usual place.
     async fn begin_at(&mut self, start: &PageUrl) {
-        let Ok(rules) = self.run.robots.rules(&self.run.fetcher, start).await else {
-            return;
+        let host = authority(start).to_owned();
+        let rules = match self.run.robots.rules(&self.run.fetcher, start).await {
+            Ok(rules) => rules,
+            Err(error) => return self.run.incomplete(&host, error.message),
+        };
+        let sitemap = |url, is_guess| Named {
+            url,
+            nesting: 0,
+            host: host.clone(),
+            is_guess,
         };
         let named: Vec<PageUrl> = rules
             .sitemaps()
@@ -93,35 +135,44 @@ impl Walk {
             .join("/sitemap.xml")
             .ok()
             .filter(|usual| named.is_empty() && rules.allows(usual));
-        for url in named.into_iter().chain(usual) {
-            self.add(url, 0);
-        }
+        let named = named.into_iter().map(|url| sitemap(url, false));
+        let all: Vec<Named> = named.chain(usual.map(|url| sitemap(url, true))).collect();
+        all.into_iter().for_each(|sitemap| self.add(sitemap));
     }
 
-    fn add(&mut self, url: PageUrl, nesting: u32) {
-        if nesting <= MAX_NESTING
-            && self.known.len() < self.shared.options.max_sitemaps
-            && self.known.insert(url.clone())
-        {
-            self.open.push_back((url, nesting));
+    fn add(&mut self, named: Named) {
+        if self.known.contains(&named.url) {
+            return;
         }
+        if named.nesting > MAX_NESTING {
+            return self.miss(&named, "is nested too deep");
+        }
+        let most = self.shared.options.max_sitemaps;
+        if self.known.len() >= most {
+            return self.run.cut(format!("there are more than {most} sitemaps"));
+        }
+        self.known.insert(named.url.clone());
+        self.open.push_back(named);
     }
 
-    /// A sitemap that cannot be read is a loss of hints, not of the crawl.
-    async fn read(&self, url: &PageUrl) -> Option<Sitemap> {
-        let bytes = self.fetch(url.clone()).await?;
-        let sitemap = tokio::task::spawn_blocking(move || Sitemap::parse(&bytes))
-            .await
-            .ok()?;
+    /// None where there is no such sitemap and nobody said so. The error says what went wrong.
+    async fn read(&self, named: &Named) -> Result<Option<Sitemap>, String> {
+        let Some(bytes) = self.fetch(named).await? else {
+            return Ok(None);
+        };
+        let sitemap = tokio::task::spawn_blocking(move || Sitemap::parse(&bytes)).await;
+        let sitemap = sitemap.map_err(|_| "reading it failed unexpectedly".to_owned())?;
         if let Some(cut) = sitemap.cut {
-            tracing::warn!(%url, reason = %cut, "the sitemap was not read to its end");
+            self.miss(named, &format!("was not read to its end: {cut}"));
         }
-        Some(sitemap)
+        Ok(Some(sitemap))
     }
 
-    async fn fetch(&self, mut url: PageUrl) -> Option<Vec<u8>> {
+    async fn fetch(&self, named: &Named) -> Result<Option<Vec<u8>>, String> {
+        let mut url = named.url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let _permit = self.shared.connections.acquire().await.ok()?;
+            let permit = self.shared.connections.acquire().await;
+            let _permit = permit.map_err(|_| "the crawler is stopping")?;
             let request = Request {
                 url: &url,
                 etag: None,
@@ -131,27 +182,46 @@ impl Walk {
                 now: self.shared.options.clock.now(),
             };
             match self.run.fetcher.fetch(&request).await {
-                Ok(Reply::Page(body)) if body.is_gzip => return inflate(&body.bytes, MAX_SITEMAP_BYTES).ok(),
-                Ok(Reply::Page(body)) => return Some(body.bytes),
-                Ok(Reply::Redirect(target)) => url = url.join(&target).ok()?,
-                Ok(_) => return None,
-                Err(error) => {
-                    tracing::warn!(%url, error = error.message, "the sitemap could not be fetched");
-                    return None;
+                Ok(Reply::Page(body)) if body.is_gzip => {
+                    let inflated = inflate(&body.bytes, MAX_SITEMAP_BYTES);
+                    return inflated.map(Some).map_err(|error| error.message);
                 }
+                Ok(Reply::Page(body)) => return Ok(Some(body.bytes)),
+                Ok(Reply::Redirect(target)) => url = url.join(&target).map_err(|error| error.to_string())?,
+                Ok(Reply::Gone(_)) if named.is_guess => return Ok(None),
+                Ok(Reply::Gone(status)) => return Err(format!("HTTP {status}")),
+                Ok(Reply::Unwanted(_) | Reply::NotModified { .. }) => {
+                    return Err("it was answered without a body".to_owned());
+                }
+                Err(error) if named.is_guess && error.kind == ItemErrorKind::Client => return Ok(None),
+                Err(error) => return Err(error.message),
             }
         }
-        None
+        Err(format!("more than {MAX_REDIRECTS} redirects"))
     }
 
     /// What changed last comes first: it is what a limit on pages should not cut off.
-    async fn take(&mut self, url: &PageUrl, mut sitemap: Sitemap, nesting: u32) {
+    async fn take(&mut self, named: &Named, mut sitemap: Sitemap) {
+        let url = &named.url;
         let newest_first = |entry: &Entry| std::cmp::Reverse(entry.changed_at.unwrap_or_default());
+        if let Some(known_until) = self.known_until {
+            let is_newer = |entry: &Entry| entry.changed_at.is_some_and(|at| at >= known_until);
+            sitemap.pages.retain(is_newer);
+            // A list that does not say when it changed may hold what did.
+            sitemap
+                .sitemaps
+                .retain(|entry| entry.changed_at.is_none() || is_newer(entry));
+        }
         sitemap.pages.sort_by_key(newest_first);
         sitemap.sitemaps.sort_by_key(newest_first);
         for entry in &sitemap.sitemaps {
             if let Ok(listed) = url.join(&entry.location) {
-                self.add(listed, nesting + 1);
+                self.add(Named {
+                    url: listed,
+                    nesting: named.nesting + 1,
+                    is_guess: false,
+                    ..named.clone()
+                });
             }
         }
         let pages = sitemap

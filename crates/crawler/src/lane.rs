@@ -1,18 +1,18 @@
 //! One host of one crawl: claims its due items, and works on so many at a time, so far apart.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crawldb::{CrawldbError, Item, ItemErrorKind, Outcome};
 use futures::FutureExt;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc};
-use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::breaker::{Breaker, Verdict};
 use crate::deliver::Handled;
 use crate::fetch::FetchError;
+use crate::gate::Gate;
 use crate::page;
 use crate::run::{Run, Shared};
 
@@ -25,38 +25,20 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// And not more often than this.
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 
-/// Wakes the tasks of one host.
+/// Wakes the tasks of one host, and ends them.
 pub(crate) struct Lane {
     woken: Notify,
-    gate: Mutex<Gate>,
-    given_up: OnceLock<FetchError>,
-}
-
-/// When the next request may start.
-struct Gate {
-    next: Instant,
-    delay: Duration,
-    pause_end: Instant,
-    breaker: Breaker,
+    pub(crate) gate: Gate,
+    /// Nothing new is begun; what was claimed is given back.
+    pub(crate) end: CancellationToken,
 }
 
 impl Lane {
     /// Starts the lane's tasks: one that claims, and as many workers as the source allows requests at a time.
     pub(crate) fn open(shared: &Arc<Shared>, run: &Arc<Run>, scope: &str) -> Arc<Self> {
-        let delay = Duration::from_millis(run.source.site.delay_ms);
-        let now = Instant::now();
-        let gate = Gate {
-            next: now,
-            delay,
-            pause_end: now,
-            breaker: Breaker::new(shared.options.breaker),
-        };
-        let lane = Arc::new(Self {
-            woken: Notify::new(),
-            gate: Mutex::new(gate),
-            given_up: OnceLock::new(),
-        });
-        let workers = run.source.site.concurrency_per_host.clamp(1, 1_000) as usize;
+        let delay = Duration::from_millis(run.source.settings.site.delay_ms);
+        let lane = Arc::new(Self::alone(shared, delay, run.lanes_end.child_token()));
+        let workers = run.source.settings.site.concurrency_per_host.clamp(1, 1_000) as usize;
         let (queue, items) = mpsc::channel(if delay.is_zero() { workers * 2 } else { 1 });
         let items = Arc::new(AsyncMutex::new(items));
         shared.metrics.lanes.inc();
@@ -79,76 +61,18 @@ impl Lane {
         lane
     }
 
+    /// A lane without tasks, for requests that nobody claims: it keeps them apart, leaves a host alone that keeps
+    /// failing, and ends with `end`.
+    pub(crate) fn alone(shared: &Shared, delay: Duration, end: CancellationToken) -> Self {
+        Self {
+            woken: Notify::new(),
+            gate: Gate::new(shared, delay),
+            end,
+        }
+    }
+
     pub(crate) fn wake(&self) {
         self.woken.notify_one();
-    }
-
-    /// The site asks for this much time between two requests.
-    pub(crate) fn keep_apart(&self, delay: Duration) {
-        let mut gate = self.gate();
-        gate.delay = gate.delay.max(delay);
-    }
-
-    fn gate(&self) -> std::sync::MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for this request's turn; a pause that begins meanwhile moves it.
-    pub(crate) async fn turn(&self) {
-        loop {
-            let start = self.gate().reserve();
-            if start > Instant::now() {
-                tokio::time::sleep_until(start).await;
-            }
-            if self.gate().pause_end <= start {
-                return;
-            }
-        }
-    }
-
-    /// Why nothing more is asked of this host.
-    pub(crate) fn given_up(&self) -> Option<&FetchError> {
-        self.given_up.get()
-    }
-
-    pub(crate) fn answered(&self) {
-        self.gate().breaker.success();
-    }
-
-    /// One more failure of the host; too many pause it, and then end it.
-    pub(crate) fn failed(&self, shared: &Shared, error: &FetchError) {
-        let mut gate = self.gate();
-        let asked = error
-            .retry_after
-            .unwrap_or_default()
-            .min(shared.options.breaker.max_pause);
-        gate.pause(asked);
-        match gate.breaker.failure() {
-            Verdict::GoOn => {}
-            Verdict::Pause(pause) => {
-                shared.metrics.pauses.inc();
-                gate.pause(pause);
-            }
-            Verdict::GiveUp => {
-                let message = format!("the host keeps failing and is left alone: {}", error.message);
-                self.given_up
-                    .get_or_init(|| FetchError::permanent(error.kind, message));
-            }
-        }
-    }
-}
-
-impl Gate {
-    /// The start of the next request; those after it come later by the delay.
-    fn reserve(&mut self) -> Instant {
-        let start = self.next.max(Instant::now());
-        self.next = start + self.delay.max(self.breaker.spacing());
-        start
-    }
-
-    fn pause(&mut self, pause: Duration) {
-        self.pause_end = self.pause_end.max(Instant::now() + pause);
-        self.next = self.next.max(self.pause_end);
     }
 }
 
@@ -170,15 +94,15 @@ struct Claimer {
 }
 
 impl Claimer {
-    /// Ends when the crawl stops. The workers outlive this task and take what is left in the queue.
+    /// Ends with the lane. The workers outlive this task and take what is left in the queue.
     async fn run(self, queue: mpsc::Sender<Item>) {
-        while !self.run.stop.is_cancelled() {
+        while !self.lane.end.is_cancelled() {
             match self.claim().await {
                 Ok(items) if items.is_empty() => self.rest().await,
                 Ok(items) => self.hand_out(items, &queue).await,
                 Err(CrawldbError::Fenced(_)) => {
-                    self.run
-                        .give_up("another process took the crawl over, or it was ended".to_owned());
+                    self.run.fenced(&self.shared).await;
+                    self.rest().await;
                 }
                 Err(error) => {
                     tracing::warn!(crawl = %self.run.crawl.id, %error, "no items could be claimed, trying again");
@@ -193,21 +117,15 @@ impl Claimer {
     async fn claim(&self) -> Result<Vec<Item>, CrawldbError> {
         let (run, options) = (&self.run, &self.shared.options);
         let lease = options.lease.max(run.request_timeout() * 8);
-        let limit = if self.lane.given_up().is_some() {
+        let limit = if self.lane.gate.given_up().is_some() {
             MAX_CLAIM
         } else {
             self.claim
         };
-        let crawldb = &self.shared.deps.crawldb;
+        let (crawl, now) = (run.held(), options.clock.now());
+        let crawldb = self.shared.deps.ledger.crawldb();
         crawldb
-            .claim(
-                &run.crawl,
-                Some(&self.scope),
-                &run.owner,
-                lease,
-                limit,
-                options.clock.now(),
-            )
+            .claim(&crawl, Some(&self.scope), &run.owner, lease, limit, now)
             .await
     }
 
@@ -221,19 +139,15 @@ impl Claimer {
 
     /// Waits for a request from the log, for the next item that falls due, or a while.
     async fn rest(&self) {
-        let next_due = self
-            .shared
-            .deps
-            .crawldb
-            .next_due(&self.run.crawl, Some(&self.scope))
-            .await;
+        let crawldb = self.shared.deps.ledger.crawldb();
+        let next_due = crawldb.next_due(&self.run.crawl, Some(&self.scope)).await;
         let now = self.shared.options.clock.now();
         let wait = next_due
             .ok()
             .flatten()
             .map_or(LOOK_AGAIN, |due| due.since(now).min(LOOK_AGAIN));
         let woken = tokio::time::timeout(wait.max(SHORTEST_REST), self.lane.woken.notified());
-        self.run.stop.run_until_cancelled(woken).await;
+        self.lane.end.run_until_cancelled(woken).await;
     }
 }
 
@@ -255,7 +169,7 @@ impl Worker {
     }
 
     async fn handle(&self, item: Item) -> Handled {
-        if self.run.stop.is_cancelled() {
+        if self.lane.end.is_cancelled() {
             return Handled::plain(item, Outcome::Released);
         }
         let read = AssertUnwindSafe(page::read(&self.shared, &self.run, &self.lane, &item)).catch_unwind();

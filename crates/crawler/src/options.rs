@@ -2,33 +2,38 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use archive::Archive;
-use crawldb::Crawldb;
 use extract::PdfReader;
-use model::Timestamp;
-use updates::UpdateLog;
+use ledger::Ledger;
+use model::{SourceId, Timestamp};
 
 use crate::bucket::BucketAccess;
 
 /// What a crawler works with.
 #[derive(Clone)]
 pub struct CrawlerDeps {
-    /// What is known of every item.
-    pub crawldb: Crawldb,
-    /// Where requests and applied items go.
-    pub log: UpdateLog,
+    /// What is known of every item, and what others are told.
+    pub ledger: Ledger,
     /// Where contents and extracts go.
     pub archive: Archive,
     /// Reads PDFs; without it they count as unsupported.
     pub pdf: Option<PdfReader>,
     /// Reaches buckets; without it only sites can be crawled.
     pub buckets: Option<BucketAccess>,
-    /// The name of this process in leases and in the history of crawls.
+    /// The name of this process in leases and in the history of crawls. No other process may have it.
     pub service: String,
 }
 
 /// How a crawler behaves, whatever it crawls. What belongs to one source is in its settings.
 #[derive(Clone)]
 pub struct CrawlerOptions {
+    /// The sources that this process looks after; all where none are named. It gets a share of their hosts, so it must be
+    /// able to reach them.
+    pub sources: Option<Vec<SourceId>>,
+    /// Whether this process leads crawls to their end; else it only works along on those that others lead.
+    pub conducts: bool,
+    /// Whether it does by itself what has to be done now and then: schedules, waiting crawls, orphans, what others left
+    /// (see [`Janitor`](crate::Janitor)).
+    pub upkeep: bool,
     /// The `User-Agent` header. Sites expect a name, a version and where to learn more.
     pub user_agent: String,
     /// What robots.txt files call this crawler.
@@ -55,6 +60,9 @@ pub struct CrawlerOptions {
     pub batch_bytes: usize,
     /// How long writing is tried again while the crawl database or the log fails; then the crawl stops.
     pub write_patience: Duration,
+    /// How long the end of a crawl waits for writes that others have begun and for live updates that were told before;
+    /// then it takes nothing for gone.
+    pub drain_patience: Duration,
     /// Sitemap files of one crawl at most.
     pub max_sitemaps: usize,
     /// URLs of one crawl that are remembered in memory to be known again without a question; 17 bytes each.
@@ -97,6 +105,9 @@ impl Default for BreakerOptions {
 impl Default for CrawlerOptions {
     fn default() -> Self {
         Self {
+            sources: None,
+            conducts: true,
+            upkeep: true,
             user_agent: format!("Haul/{}", env!("CARGO_PKG_VERSION")),
             product: "Haul".to_owned(),
             max_connections: 128,
@@ -110,6 +121,7 @@ impl Default for CrawlerOptions {
             batch_items: 256,
             batch_bytes: 16 << 20,
             write_patience: Duration::from_secs(60),
+            drain_patience: Duration::from_secs(30),
             max_sitemaps: 1_000,
             remembered_urls: 4_000_000,
             breaker: BreakerOptions::default(),

@@ -9,6 +9,7 @@ use model::{Checksum, PageUrl};
 
 use crate::deliver::{Page, Verdict, settled};
 use crate::fetch::{Body, FetchError, Reply, Request};
+use crate::incremental;
 use crate::lane::Lane;
 use crate::robots::Robots;
 use crate::run::{Found, Run, Shared};
@@ -35,15 +36,34 @@ pub(crate) async fn read(
     lane: &Lane,
     item: &Item,
 ) -> (Verdict, Vec<Found>) {
-    match (Reader {
+    let reader = Reader {
         shared,
         run,
         lane,
         item,
-    })
-    .read()
-    .await
-    {
+    };
+    ended(shared, reader.read().await)
+}
+
+/// What came of an item whose body is at hand.
+pub(crate) async fn digest(
+    shared: &Arc<Shared>,
+    run: &Arc<Run>,
+    lane: &Lane,
+    item: &Item,
+    body: Body,
+) -> Verdict {
+    let reader = Reader {
+        shared,
+        run,
+        lane,
+        item,
+    };
+    ended(shared, reader.digest(body).await).0
+}
+
+fn ended(shared: &Shared, reading: Reading<(Verdict, Vec<Found>)>) -> (Verdict, Vec<Found>) {
+    match reading {
         Ok(read) => read,
         Err(Halt::Settled(verdict)) => (verdict, Vec::new()),
         Err(Halt::Released) => (plain(Outcome::Released), Vec::new()),
@@ -94,21 +114,20 @@ impl Reader<'_> {
     }
 
     async fn obey_robots(&self) -> Reading<()> {
-        if !self.run.source.site.obey_robots || self.run.bucket.is_some() {
+        if !self.run.source.settings.site.obey_robots || self.run.bucket.is_some() {
             return Ok(());
         }
         let rules = self.run.robots.rules(&self.run.fetcher, &self.item.url);
-        let rules: Arc<Robots> = self
-            .run
-            .stop
-            .run_until_cancelled(rules)
-            .await
-            .ok_or(Halt::Released)??;
+        let rules = self.lane.end.run_until_cancelled(rules).await;
+        let rules: Arc<Robots> = rules.ok_or(Halt::Released)?.inspect_err(|error| {
+            self.run.incomplete(&self.item.scope, error.message.clone());
+        })?;
         if !rules.allows(&self.item.url) {
             return Err(Halt::Settled(plain(settled(Disposition::Disallowed))));
         }
         if let Some(delay) = rules.crawl_delay() {
             self.lane
+                .gate
                 .keep_apart(delay.min(self.shared.options.max_crawl_delay));
         }
         Ok(())
@@ -122,7 +141,7 @@ impl Reader<'_> {
 
     async fn ask(&self, conditionally: bool) -> Reading<Reply> {
         self.check_host()?;
-        let turn = self.run.stop.run_until_cancelled(self.lane.turn());
+        let turn = self.lane.end.run_until_cancelled(self.lane.gate.turn());
         turn.await.ok_or(Halt::Released)?;
         self.check_host()?;
         let _permit = self
@@ -137,7 +156,7 @@ impl Reader<'_> {
             url: &self.item.url,
             etag: etag.as_deref(),
             last_modified: last_modified.as_deref(),
-            max_bytes: self.run.source.site.max_body_bytes,
+            max_bytes: self.run.source.settings.site.max_body_bytes,
             unwanted: if self.shared.deps.pdf.is_some() {
                 other_media
             } else {
@@ -155,16 +174,20 @@ impl Reader<'_> {
 
     /// A host that was given up is not waited for.
     fn check_host(&self) -> Reading<()> {
-        self.lane
-            .given_up()
-            .map_or(Ok(()), |error| Err(error.clone().into()))
+        match self.lane.gate.given_up() {
+            None => Ok(()),
+            Some(error) => {
+                self.run.incomplete(&self.item.scope, error.message.clone());
+                Err(error.clone().into())
+            }
+        }
     }
 
     fn account(&self, reply: Result<Reply, FetchError>, took: Duration) -> Reading<Reply> {
         self.shared.metrics.stage("fetch", took);
         match &reply {
-            Err(error) if error.blames_host() => self.lane.failed(self.shared, error),
-            _ => self.lane.answered(),
+            Err(error) if error.blames_host() => self.lane.gate.failed(self.shared, error),
+            _ => self.lane.gate.answered(),
         }
         let bytes = match &reply {
             Ok(Reply::Page(body)) => body.bytes.len() as u64,
@@ -256,6 +279,7 @@ impl Reader<'_> {
     async fn known_links(&self) -> Option<Vec<Found>> {
         match &self.run.bucket {
             Some(_) => Some(Vec::new()),
+            None if incremental::is_incremental(self.run) => Some(Vec::new()),
             None => self.archived_links().await,
         }
     }
@@ -320,7 +344,7 @@ impl Digest {
     }
 
     fn page(&self, mut body: Body) -> Result<Digested, FetchError> {
-        let content = body.decode(self.run.source.site.max_body_bytes)?;
+        let content = body.decode(self.run.source.settings.site.max_body_bytes)?;
         let input = Input {
             url: &self.item.url,
             content_type: body.content_type.as_deref(),
@@ -339,6 +363,7 @@ impl Digest {
         let mut page = Page {
             checksum,
             content,
+            archived: None,
             extract: Vec::new(),
             etag: body.etag,
             last_modified: body.last_modified,
@@ -359,6 +384,11 @@ impl Digest {
             let outcome = Outcome::Unchanged {
                 etag: page.etag,
                 last_modified: page.last_modified,
+            };
+            let links = if incremental::is_incremental(&self.run) {
+                Vec::new()
+            } else {
+                links
             };
             return Ok(Digested::Done(plain(outcome), links));
         }

@@ -3,61 +3,87 @@
 use std::time::Duration;
 
 use crawldb::CrawldbError;
+use ledger::LedgerError;
 use tokio::time::Instant;
 use updates::LogError;
 
-use crate::run::Shared;
+use crate::run::{Run, Shared};
 
-const FIRST_WRITE_PAUSE: Duration = Duration::from_millis(50);
-/// The longest wait between two tries of a write.
-const MAX_WRITE_PAUSE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest wait between two tries.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// Why a batch could not be written.
+/// Why a store could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ApplyError {
+pub(crate) enum WriteError {
     #[error(transparent)]
     Crawldb(#[from] CrawldbError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     #[error(transparent)]
     Log(#[from] LogError),
 }
 
-impl ApplyError {
+impl WriteError {
+    /// Whether the crawl is over, or in other hands.
+    pub(crate) fn is_fence(&self) -> bool {
+        matches!(self.crawldb(), Some(CrawldbError::Fenced(_)))
+    }
+
     fn is_final(&self) -> bool {
         matches!(
-            self,
-            Self::Crawldb(CrawldbError::Fenced(_) | CrawldbError::NoCrawl(_) | CrawldbError::NoSource(_))
+            self.crawldb(),
+            Some(CrawldbError::NoCrawl(_) | CrawldbError::NoSource(_))
         )
+    }
+
+    fn crawldb(&self) -> Option<&CrawldbError> {
+        match self {
+            Self::Crawldb(error) | Self::Ledger(LedgerError::Crawldb(error)) => Some(error),
+            _ => None,
+        }
     }
 }
 
-/// How long a write that fails is tried again.
-pub(crate) struct Patience<'a> {
-    shared: &'a Shared,
-    begun: Instant,
+/// How long something that fails is tried again.
+pub(crate) struct Patience {
+    /// Since when it fails.
+    since: Option<Instant>,
     pause: Duration,
 }
 
-impl Shared {
-    pub(crate) fn patience(&self) -> Patience<'_> {
-        Patience {
-            shared: self,
-            begun: Instant::now(),
-            pause: FIRST_WRITE_PAUSE,
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            since: None,
+            pause: FIRST_PAUSE,
         }
     }
 }
 
-impl Patience<'_> {
+impl Patience {
     /// Waits for the next try, or gives the error back where there is none.
-    pub(crate) async fn wait(&mut self, error: ApplyError) -> Result<(), ApplyError> {
-        if error.is_final() || self.begun.elapsed() > self.shared.options.write_patience {
+    pub(crate) async fn wait(
+        &mut self,
+        shared: &Shared,
+        run: &Run,
+        error: WriteError,
+    ) -> Result<(), WriteError> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let is_fenced = error.is_fence() && !run.fenced(shared).await;
+        if is_fenced || error.is_final() || since.elapsed() > shared.options.write_patience {
             return Err(error);
         }
-        tracing::warn!(%error, "a write failed, trying again");
-        self.shared.metrics.write_retries.inc();
+        tracing::warn!(crawl = %run.crawl.id, %error, "a store failed, trying again");
+        shared.metrics.write_retries.inc();
         tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(MAX_WRITE_PAUSE);
+        self.pause = (self.pause * 2).min(MAX_PAUSE);
         Ok(())
+    }
+
+    /// It works again.
+    pub(crate) fn renew(&mut self) {
+        *self = Self::default();
     }
 }
 

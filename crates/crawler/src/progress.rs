@@ -8,7 +8,7 @@ pub struct Progress {
     pub crawl: CrawlId,
     /// Its status.
     pub status: CrawlStatus,
-    /// Why it failed, where it did.
+    /// Why it failed or is blocked, where it is.
     pub reason: Option<String>,
     /// Its items, counted in the crawl database.
     pub totals: CrawlTotals,

@@ -8,7 +8,7 @@ use crate::deliver::{Page, Verdict};
 /// What is left of a verdict once its bytes are on their way to the archive.
 pub(crate) enum Shelved {
     Outcome(Box<Outcome>),
-    /// The next content and the next extract are its own.
+    /// The next extract is its own, and the next content, unless the archive has it already.
     Page(Box<Page>),
 }
 
@@ -26,7 +26,10 @@ pub(crate) fn shelve(verdict: Verdict, contents: &mut Vec<Vec<u8>>, extracts: &m
             last_modified: page.last_modified,
         })),
         Verdict::Page(mut page) => {
-            contents.push(std::mem::take(&mut page.content));
+            let content = std::mem::take(&mut page.content);
+            if page.archived.is_none() {
+                contents.push(content);
+            }
             extracts.push(std::mem::take(&mut page.extract));
             Shelved::Page(page)
         }
@@ -38,19 +41,18 @@ pub(crate) fn label(
     contents: Vec<ArchiveKey>,
     extracts: Vec<ArchiveKey>,
 ) -> Vec<Attempt> {
-    let mut keys = contents.into_iter().zip(extracts);
+    let (mut contents, mut extracts) = (contents.into_iter(), extracts.into_iter());
     let attempt = |(item, shelved)| match shelved {
         Shelved::Outcome(outcome) => Attempt {
             item,
             outcome: *outcome,
         },
         Shelved::Page(page) => {
-            let (content, extract) = keys.next().unzip();
             let outcome = Outcome::Applied {
                 checksum: Some(page.checksum),
                 disposition: Disposition::Indexed,
-                content,
-                extract,
+                content: page.archived.or_else(|| contents.next()),
+                extract: extracts.next(),
                 etag: page.etag,
                 last_modified: page.last_modified,
             };

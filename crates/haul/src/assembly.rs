@@ -2,17 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use archive::Archive;
 use catalog::Catalog;
 use crawldb::Crawldb;
 use crawler::BucketAccess;
+use ledger::Ledger;
 use pkgindex::Index;
 use pkgindex::store::{
     Durability, LogOptions, LogStore, MemoryStore, PostgresOptions, PostgresStore, RedisOptions, RedisStore,
     ReplicaStore, SharedDiskOptions, SharedDiskStore, Store,
 };
+use remote::{RemoteOptions, RemoteStore, Token};
 use retrieve::Retriever;
 use updates::UpdateLog;
 
@@ -25,27 +28,79 @@ use crate::exit::Usage;
 pub(crate) struct Stores {
     pub(crate) crawldb: Crawldb,
     pub(crate) log: UpdateLog,
+    pub(crate) ledger: Ledger,
+    /// The name of this process, in this life.
+    pub(crate) owner: String,
     pub(crate) archive: Archive,
-    pub(crate) catalog: Catalog,
+}
+
+/// Who else works on the stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// Nobody: the caller holds the folder's lock alone.
+    Alone,
+    /// Other processes may.
+    Shared,
 }
 
 impl Stores {
-    /// Opens the embedded stores of `folder`, whose lock the caller holds, and the archive that the configuration
-    /// names.
-    pub(crate) fn open(folder: &DataFolder, config: &Config) -> Result<Self> {
-        let log = UpdateLog::open_alone(&folder.updates())?;
+    /// Opens the stores that the configuration names; the embedded ones are in `folder`.
+    pub(crate) fn open(folder: &DataFolder, config: &Config, company: Company) -> Result<Self> {
+        let log = match company {
+            Company::Alone => UpdateLog::open_alone(&folder.updates())?,
+            Company::Shared => UpdateLog::open(&folder.updates())?,
+        };
         let archive = open_archive(config)?;
+        let crawldb = open_crawldb(folder, config)?;
+        let owner = owner();
         Ok(Self {
-            crawldb: Crawldb::open(&folder.crawldb())?,
-            catalog: open_catalog(folder, config, archive.clone(), log.clone())?,
+            ledger: Ledger::new(crawldb.clone(), log.clone(), &owner),
+            owner,
+            crawldb,
             log,
             archive,
         })
     }
 }
 
-/// Opens the names of what is published.
-fn open_catalog(folder: &DataFolder, config: &Config, archive: Archive, log: UpdateLog) -> Result<Catalog> {
+/// Opens the crawl database: the file in `folder`, or the service that the configuration names.
+pub(crate) fn open_crawldb(folder: &DataFolder, config: &Config) -> Result<Crawldb> {
+    if config.crawldb.is_empty() {
+        return Ok(Crawldb::open(&folder.crawldb())?);
+    }
+    let options = RemoteOptions {
+        token: crawldb_token(config)?,
+        ..RemoteOptions::default()
+    };
+    let store = Arc::new(RemoteStore::new(&config.crawldb, options)?);
+    Ok(Crawldb::new(Arc::clone(&store) as _, store))
+}
+
+/// The word that the service of the crawl database asks for, where there is one.
+pub(crate) fn crawldb_token(config: &Config) -> Result<Option<Token>> {
+    if config.crawldb_token_file.is_empty() {
+        return Ok(None);
+    }
+    let path = &config.crawldb_token_file;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("crawldb_token_file {path} cannot be read"))?;
+    let token =
+        Token::new(text.trim()).with_context(|| format!("crawldb_token_file {path} holds no token"))?;
+    Ok(Some(token))
+}
+
+/// A process that starts later has another name, even if it has this one's number.
+fn owner() -> String {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    format!(
+        "haul-{}-{:x}",
+        std::process::id(),
+        since.unwrap_or_default().as_millis()
+    )
+}
+
+/// Opens the names of what is published. One process at a time may have a folder of them open.
+pub(crate) fn open_catalog(folder: &DataFolder, config: &Config, stores: &Stores) -> Result<Catalog> {
     let address = match config.catalog.as_str() {
         "" => format!("log:{}", folder.catalog().display()),
         address => address.to_owned(),
@@ -57,7 +112,7 @@ fn open_catalog(folder: &DataFolder, config: &Config, archive: Archive, log: Upd
     )
     // Without the address, which may hold a password.
     .context("the names of what is published cannot be read; see `catalog` in the configuration")?;
-    Ok(Catalog::new(index, archive, log))
+    Ok(Catalog::new(index, stores.archive.clone(), stores.log.clone()))
 }
 
 /// Opens the archive; its credentials come from the usual variables (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, ...).

@@ -1,19 +1,25 @@
 //! The command line: what can be said. What is done is in `commands`.
 
 mod bench;
+mod crawl;
 mod package;
 pub(crate) mod pkgindex;
 mod retrieve;
+mod ruling;
+mod source;
 
 use std::path::PathBuf;
 
 use clap::builder::ValueHint;
-use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use self::bench::{Bench, BenchMerge, BenchRetrieve, Sink};
+pub(crate) use self::crawl::{Crawl, CrawlAction, Index, Replay};
 pub(crate) use self::package::Package;
 pub(crate) use self::retrieve::{Cat, Choice, Effort, Get, Ls, OnChange, Order, Reach};
+pub(crate) use self::ruling::{Because, Chosen, Escalation, Orphan};
+pub(crate) use self::source::{Deletion, Mode, Rules, Source, SourceAction, Told};
 use crate::config;
 use crate::exit;
 
@@ -39,7 +45,9 @@ pub(crate) struct Cli {
 pub(crate) enum Action {
     /// Serve the search page, the API and the crawls started from there, until Ctrl-C
     Up,
-    /// Crawl sites and buckets, pack every host, and say how to search them
+    /// Serve some roles, beside other processes on the same data folder or on other machines, until Ctrl-C
+    Serve(Serve),
+    /// Crawl sites, buckets and folders, pack every host, and say how to search them; or replay a crawl
     Crawl(Crawl),
     /// Make one pack file from a folder of HTML, or from a site, without touching the data folder
     Pack(Pack),
@@ -54,12 +62,20 @@ pub(crate) enum Action {
     /// Measure ways to retrieve, here and on other machines, and report
     #[command(subcommand)]
     Bench(Bench),
-    /// Add, list, show and remove sources
-    #[command(subcommand)]
+    /// Add, change, list, show and remove sources; or run one as a process of its own
     Source(Source),
     /// List what is known of the items of a source
     #[command(subcommand)]
     Item(Item),
+    /// List items that a person must decide about, and decide
+    #[command(subcommand)]
+    Escalation(Escalation),
+    /// List items that their source no longer shows, and decide what a guard or its settings left to a person
+    #[command(subcommand)]
+    Orphan(Orphan),
+    /// List the indexes of documents, put one in force, drop one
+    #[command(subcommand)]
+    Index(Index),
     /// List, show and remove what is published, and make collections
     #[command(subcommand)]
     Package(Package),
@@ -81,6 +97,31 @@ pub(crate) enum Action {
     /// Read a PDF on stdin, write its text on stdout (what haul starts within limits for every PDF)
     #[command(hide = true)]
     ExtractPdf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// What this process does; web brings crawl and pack with it
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_values_t = [Role::Crawldb, Role::Crawl, Role::Pack, Role::Web]
+    )]
+    pub(crate) roles: Vec<Role>,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// The crawl database over HTTP, for processes that name it as `crawldb`
+    Crawldb,
+    /// Crawls, live updates, schedules, orphans
+    Crawl,
+    /// Packs
+    Pack,
+    /// Search, pages and API
+    Web,
 }
 
 /// How a site is crawled.
@@ -119,21 +160,6 @@ pub(crate) struct Site {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Crawl {
-    /// Addresses to begin at, a bucket (s3://bucket/folder/, gs:// or az://), or the name of a source
-    #[arg(required = true, value_name = "URL|BUCKET|SOURCE")]
-    pub(crate) targets: Vec<String>,
-    /// The name of the source [default: the host, or the address of the bucket in words]
-    #[arg(long = "source", value_name = "NAME")]
-    pub(crate) source: Option<String>,
-    /// Where the objects of a bucket are read [default: https://BUCKET/FOLDER/]
-    #[arg(long, value_name = "URL")]
-    pub(crate) base: Option<String>,
-    #[command(flatten)]
-    pub(crate) site: Site,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Pack {
     /// A folder of HTML, text, Markdown or PDF files, or the address of a site
     #[arg(value_name = "FOLDER|URL", value_hint = ValueHint::DirPath)]
@@ -165,35 +191,6 @@ pub(crate) struct Search {
     /// Answers on a page
     #[arg(short = 'n', long, default_value_t = 10)]
     pub(crate) per_page: u32,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Source {
-    /// Add a site or a bucket, without crawling it yet
-    Add {
-        /// Its name: a-z, 0-9, '-' and '.'
-        name: String,
-        /// Addresses to begin at, or a bucket (s3://bucket/folder/, gs:// or az://)
-        #[arg(required = true, value_name = "URL|BUCKET")]
-        start: Vec<String>,
-        /// Where the objects of a bucket are read [default: https://BUCKET/FOLDER/]
-        #[arg(long, value_name = "URL")]
-        base: Option<String>,
-        #[command(flatten)]
-        site: Site,
-    },
-    /// List all sources
-    List,
-    /// Show one source and its last crawls
-    Show {
-        /// Its name
-        name: String,
-    },
-    /// Remove a source, its crawls and its items
-    Rm {
-        /// Its name
-        name: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -26,6 +26,12 @@ pub(crate) struct Config {
     pub(crate) listen: String,
     /// Names, separated by commas, under which the pages are reached, beside addresses and localhost.
     pub(crate) names: String,
+    /// Where sources, crawls and items are kept: empty for a file in `data`, or http://host:port of a process that
+    /// serves the role crawldb.
+    pub(crate) crawldb: String,
+    /// A file that holds the word that such a process asks for, and that this one asks for where it serves that role;
+    /// empty for none.
+    pub(crate) crawldb_token_file: String,
     /// Where contents and packs are kept: empty for a folder in `data`, or file:///folder, s3://bucket/prefix.
     pub(crate) archive: String,
     /// Where the names of what is published are kept: empty for a folder in `data`, or as `haul pkgindex serve --store`.
@@ -76,6 +82,8 @@ impl Default for Config {
             data: "haul-data".into(),
             listen: "127.0.0.1:8480".into(),
             names: String::new(),
+            crawldb: String::new(),
+            crawldb_token_file: String::new(),
             archive: String::new(),
             catalog: String::new(),
             crawl: CrawlConfig {

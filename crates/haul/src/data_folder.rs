@@ -37,10 +37,10 @@ impl DataFolder {
         Ok(Self(path.to_owned()))
     }
 
-    /// The folder at `path`, which must be there.
+    /// The folder at `path`, which must have been used before.
     pub(crate) fn existing(path: &Path) -> Result<Self, DataFolderError> {
         let folder = Self(path.to_owned());
-        if folder.crawldb().exists() {
+        if folder.crawldb().exists() || folder.updates().exists() {
             Ok(folder)
         } else {
             Err(DataFolderError::Missing {
@@ -49,16 +49,35 @@ impl DataFolder {
         }
     }
 
-    /// Takes the right to write. `purpose` is what others are told.
+    /// Takes the right to write, alone. `purpose` is what others are told.
     pub(crate) fn lock(&self, purpose: &str) -> Result<FolderLock, DataFolderError> {
+        self.take("lock", File::try_lock, purpose)
+    }
+
+    /// Takes the right to write beside others that took it this way.
+    pub(crate) fn share(&self, purpose: &str) -> Result<FolderLock, DataFolderError> {
+        self.take("lock", File::try_lock_shared, purpose)
+    }
+
+    /// Takes the right to be the only process of a role, beside [`share`](Self::share).
+    pub(crate) fn lock_role(&self, role: &str, purpose: &str) -> Result<FolderLock, DataFolderError> {
+        self.take(&format!("{role}.lock"), File::try_lock, purpose)
+    }
+
+    fn take(
+        &self,
+        name: &str,
+        lock: impl Fn(&File) -> Result<(), TryLockError>,
+        purpose: &str,
+    ) -> Result<FolderLock, DataFolderError> {
         let unusable = |source| DataFolderError::Unusable {
             path: self.0.clone(),
             source,
         };
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(self.0.join("lock")).map_err(unusable)?;
-        match file.try_lock() {
+        let mut file = options.open(self.0.join(name)).map_err(unusable)?;
+        match lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -139,8 +158,20 @@ mod tests {
         let held = data.lock("haul up").unwrap();
         let error = data.lock("haul crawl").unwrap_err().to_string();
         assert!(error.contains("haul up (process"), "{error}");
+        assert!(data.share("haul serve").is_err());
         drop(held);
         data.lock("haul crawl").unwrap();
+    }
+
+    #[test]
+    fn some_share_the_folder_and_each_role_is_one_process_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataFolder::create(folder.path()).unwrap();
+        let _first = data.share("haul serve").unwrap();
+        let _second = data.share("haul source docs").unwrap();
+        assert!(data.lock("haul crawl").is_err());
+        let _packer = data.lock_role("pack", "haul serve").unwrap();
+        assert!(data.lock_role("pack", "haul serve").is_err());
     }
 
     #[test]

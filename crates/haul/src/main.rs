@@ -64,11 +64,15 @@ fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
     let config = &loaded.config;
     let ended = match cli.command {
         Action::Up => runtime.block_on(commands::up::run(config, output)),
+        Action::Serve(serve) => runtime.block_on(commands::serve::run(config, output, &serve)),
         Action::Crawl(crawl) => runtime.block_on(commands::crawl::run(config, output, &crawl)),
         Action::Pack(pack) => runtime.block_on(commands::pack::run(config, output, &pack)),
         Action::Search(search) => runtime.block_on(commands::search::run(config, output, search)),
         Action::Source(source) => runtime.block_on(commands::source::run(config, output, source)),
         Action::Item(item) => runtime.block_on(commands::item::run(config, output, item)),
+        Action::Escalation(action) => runtime.block_on(commands::ruling::escalations(config, output, action)),
+        Action::Orphan(action) => runtime.block_on(commands::ruling::orphans(config, output, action)),
+        Action::Index(action) => runtime.block_on(commands::replay::indexes(config, output, action)),
         Action::Package(action) => runtime.block_on(commands::package::run(config, output, action)),
         Action::Config(action) => commands::config::run(&loaded, output, action),
         Action::Doctor => runtime.block_on(commands::doctor::run(config, output)),

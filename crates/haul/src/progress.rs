@@ -25,6 +25,27 @@ pub(crate) fn of_runs(count: u64) -> ProgressBar {
     bar
 }
 
+/// A line that counts.
+pub(crate) struct Count(ProgressBar);
+
+impl Count {
+    /// Says what is counted.
+    pub(crate) fn new(what: &str) -> Self {
+        let bar = ProgressBar::new_spinner();
+        bar.set_style(style("{spinner} {msg}: {human_pos}, {per_sec}"));
+        bar.set_message(what.to_owned());
+        Self(bar)
+    }
+
+    pub(crate) fn show(&self, count: u64) {
+        self.0.set_position(count);
+    }
+
+    pub(crate) fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A line that shows how far a crawl is.
 pub(crate) struct CrawlBar(ProgressBar);
 

@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
+use catalog::Catalog;
 use crawler::{Crawler, CrawlerDeps, CrawlerOptions};
 use extract::{PdfLimits, PdfReader};
-use model::Timestamp;
+use model::{SourceId, Timestamp};
 use packer::{Packer, PackerOptions};
 use prometheus_client::registry::Registry;
 use search::{Library, LibraryOptions};
 use tokio_util::task::AbortOnDropHandle;
 use updates::UpdateLog;
 
-use crate::assembly::{self, Stores};
+use crate::assembly::{self, Company, Stores};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 
@@ -23,6 +24,7 @@ pub(crate) struct Service {
     pub(crate) stores: Stores,
     pub(crate) crawler: Crawler,
     pub(crate) packer: Packer,
+    pub(crate) catalog: Catalog,
     pub(crate) registry: Registry,
     /// Removes old records from the log, as long as the service runs.
     pub(crate) cleaning: AbortOnDropHandle<()>,
@@ -33,58 +35,27 @@ const CLEANING: Duration = Duration::from_secs(3_600);
 
 impl Service {
     /// Starts both stages.
-    pub(crate) async fn start(config: &Config, folder: &DataFolder) -> Result<Self> {
-        let stores = Stores::open(folder, config)?;
+    pub(crate) async fn start(
+        config: &Config,
+        folder: &DataFolder,
+        company: Company,
+        upkeep: bool,
+    ) -> Result<Self> {
+        let stores = Stores::open(folder, config, company)?;
         stores.archive.probe().await?;
-        stores.catalog.reconcile().await?;
         let mut registry = Registry::default();
-        let deps = CrawlerDeps {
-            crawldb: stores.crawldb.clone(),
-            log: stores.log.clone(),
-            archive: stores.archive.clone(),
-            pdf: Some(pdf_reader(config)?),
-            buckets: Some(assembly::bucket_access()?),
-            service: format!("haul-{}", std::process::id()),
-        };
-        let options = CrawlerOptions {
-            user_agent: config.crawl.user_agent.clone(),
-            max_connections: config.crawl.connections,
-            ..CrawlerOptions::default()
-        };
-        let crawler = Crawler::new(deps, options);
-        crawler.register_metrics(&mut registry);
-        let options = PackerOptions {
-            idle: Duration::from_millis(config.pack.idle_ms),
-            max_age: Duration::from_millis(config.pack.max_age_ms),
-            workers: config.pack.workers,
-            keep_versions: config.pack.keep_versions,
-            ..PackerOptions::new(folder.work())
-        };
-        let packer = Packer::start(
-            stores.log.clone(),
-            stores.archive.clone(),
-            stores.catalog.clone(),
-            options,
-            &mut registry,
-        )
-        .await?;
-        let cleaning = AbortOnDropHandle::new(tokio::spawn(Self::clean(stores.log.clone())));
+        let crawler = start_crawler(config, &stores, None, upkeep, &mut registry)?;
+        let catalog = assembly::open_catalog(folder, config, &stores)?;
+        catalog.reconcile().await?;
+        let packer = start_packer(config, folder, &stores, &catalog, &mut registry).await?;
         Ok(Self {
+            cleaning: clean(stores.log.clone()),
             stores,
             crawler,
             packer,
+            catalog,
             registry,
-            cleaning,
         })
-    }
-
-    async fn clean(log: UpdateLog) {
-        loop {
-            if let Err(error) = log.clean_up(Timestamp::from(SystemTime::now())).await {
-                tracing::warn!(%error, "old records could not be removed from the update log; it is tried again");
-            }
-            tokio::time::sleep(CLEANING).await;
-        }
     }
 
     /// Stops both stages in order: what was fetched is written, builds that run are published.
@@ -93,6 +64,65 @@ impl Service {
         self.packer.stop().await?;
         Ok(())
     }
+}
+
+/// Starts a crawler, for some sources or for all. With upkeep it looks after them by itself: schedules, live updates,
+/// orphans, crawls that other processes left.
+pub(crate) fn start_crawler(
+    config: &Config,
+    stores: &Stores,
+    sources: Option<Vec<SourceId>>,
+    upkeep: bool,
+    registry: &mut Registry,
+) -> Result<Crawler> {
+    let deps = CrawlerDeps {
+        ledger: stores.ledger.clone(),
+        archive: stores.archive.clone(),
+        pdf: Some(pdf_reader(config)?),
+        buckets: Some(assembly::bucket_access()?),
+        service: stores.owner.clone(),
+    };
+    let options = CrawlerOptions {
+        user_agent: config.crawl.user_agent.clone(),
+        max_connections: config.crawl.connections,
+        sources,
+        upkeep,
+        ..CrawlerOptions::default()
+    };
+    let crawler = Crawler::new(deps, options);
+    crawler.register_metrics(registry);
+    Ok(crawler)
+}
+
+/// Starts a packer, which works in `folder`.
+pub(crate) async fn start_packer(
+    config: &Config,
+    folder: &DataFolder,
+    stores: &Stores,
+    catalog: &Catalog,
+    registry: &mut Registry,
+) -> Result<Packer> {
+    let options = PackerOptions {
+        idle: Duration::from_millis(config.pack.idle_ms),
+        max_age: Duration::from_millis(config.pack.max_age_ms),
+        workers: config.pack.workers,
+        keep_versions: config.pack.keep_versions,
+        ..PackerOptions::new(folder.work())
+    };
+    let (log, archive) = (stores.log.clone(), stores.archive.clone());
+    Ok(Packer::start(log, archive, catalog.clone(), options, registry).await?)
+}
+
+/// Removes old records from the log, now and then, until it is dropped.
+pub(crate) fn clean(log: UpdateLog) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            if let Err(error) = log.clean_up(Timestamp::from(SystemTime::now())).await {
+                tracing::warn!(%error, "old records could not be removed from the update log; it is tried again");
+            }
+            tokio::time::sleep(CLEANING).await;
+        }
+    }))
 }
 
 /// Opens the published packs, which are kept in `folder`; `refresh_all` or `run` brings them.

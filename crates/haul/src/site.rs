@@ -1,11 +1,14 @@
 //! From the words of the command line to the settings of a source.
 
-use anyhow::{Context, Result, bail};
-use crawldb::{DeletionCapability, RetryPolicy, Revision, SiteSettings, Source};
-use crawler::{BucketAddress, InvalidBucket};
-use model::{PageUrl, SourceId, Timestamp};
+use std::path::Path;
 
-use crate::cli::Site;
+use anyhow::{Context, Result, bail};
+use crawldb::{ConcurrencyMode, DeletionCapability, Settings, SiteSettings, SourceKind};
+use crawler::{BucketAddress, InvalidBucket};
+use model::{PageUrl, SourceId};
+use schedule::Schedule;
+
+use crate::cli::{Deletion, Mode, Rules, Site};
 use crate::exit::Usage;
 
 /// Objects of a bucket that are fetched at a time: its servers are made for that.
@@ -20,11 +23,16 @@ pub(crate) fn address(text: &str) -> Result<PageUrl> {
     guessed.with_context(|| format!("{text:?} is neither the address of a site nor the name of a source"))
 }
 
+/// `./docs`, `/srv/docs`; `docs` is the name of a host.
+fn is_folder(text: &str) -> bool {
+    ["/", "./", "../"].iter().any(|start| text.starts_with(start)) || [".", ".."].contains(&text)
+}
+
 /// Where a source begins: at the pages of a site, or at the base of a bucket.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) start: Vec<PageUrl>,
-    pub(crate) bucket: Option<String>,
+    pub(crate) kind: SourceKind,
 }
 
 impl Place {
@@ -38,16 +46,50 @@ impl Place {
         if addresses.iter().any(|address| BucketAddress::is_meant(address)) {
             bail!(Usage("a bucket is a source of its own: name it alone".to_owned()));
         }
+        if let [folder] = addresses
+            && is_folder(folder)
+        {
+            return Self::of_folder(Path::new(folder), base);
+        }
         if base.is_some() {
             bail!(Usage(
-                "--base is for buckets: a site has its own addresses".to_owned()
+                "--base is for buckets and folders: a site has its own addresses".to_owned()
             ));
         }
         let start = addresses
             .iter()
             .map(|text| address(text))
             .collect::<Result<_>>()?;
-        Ok(Self { start, bucket: None })
+        Ok(Self::of_site(start))
+    }
+
+    fn of_folder(folder: &Path, base: Option<&str>) -> Result<Self> {
+        let path = folder
+            .canonicalize()
+            .with_context(|| format!("the folder {} cannot be read", folder.display()))?;
+        let base = base.map(address).transpose()?;
+        let folder =
+            BucketAddress::of_folder(&path, base.as_ref()).map_err(|error| Usage(error.to_string()))?;
+        Ok(Self {
+            start: vec![folder.base().clone()],
+            kind: SourceKind::Folder { path },
+        })
+    }
+
+    pub(crate) fn of_site(start: Vec<PageUrl>) -> Self {
+        Self {
+            start,
+            kind: SourceKind::Site,
+        }
+    }
+
+    /// A feed has no pages to begin at; its addresses say what belongs to it.
+    pub(crate) fn of_feed(bases: &[String]) -> Result<Self> {
+        let start = bases.iter().map(|text| address(text)).collect::<Result<_>>()?;
+        Ok(Self {
+            start,
+            kind: SourceKind::Feed,
+        })
     }
 
     fn of_bucket(bucket: &str, base: Option<&str>) -> Result<Self> {
@@ -59,14 +101,20 @@ impl Place {
         let bucket = BucketAddress::new(bucket, base.as_ref()).map_err(invalid)?;
         Ok(Self {
             start: vec![bucket.base().clone()],
-            bucket: Some(bucket.to_string()),
+            kind: SourceKind::Bucket {
+                address: bucket.to_string(),
+            },
         })
     }
 
     /// The name of the source where none is given: the first host, or the bucket's address in words.
     pub(crate) fn name(&self) -> Result<SourceId> {
         let host = || self.start.first().map(|first| first.host().to_string());
-        let words = self.bucket.clone().or_else(host);
+        let words = match &self.kind {
+            SourceKind::Bucket { address } => Some(address.clone()),
+            SourceKind::Folder { path } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            SourceKind::Site | SourceKind::Feed => host(),
+        };
         Ok(SourceId::from_words(&words.unwrap_or_default())?)
     }
 
@@ -76,9 +124,9 @@ impl Place {
             start: self.start.clone(),
             ..SiteSettings::default()
         };
-        match self.bucket {
-            None => of_sites,
-            Some(_) => SiteSettings {
+        match self.kind {
+            SourceKind::Site | SourceKind::Feed => of_sites,
+            SourceKind::Bucket { .. } | SourceKind::Folder { .. } => SiteSettings {
                 concurrency_per_host: BUCKET_CONCURRENCY,
                 delay_ms: 0,
                 obey_robots: false,
@@ -89,24 +137,82 @@ impl Place {
     }
 }
 
-/// A new source that begins at `place`.
-pub(crate) fn new_source(id: SourceId, place: Place, site: &Site, now: Timestamp) -> Result<Source> {
-    let mut settings = place.settings();
-    apply(site, &mut settings)?;
-    Ok(Source {
+/// The settings of a new source that begins at `place`.
+pub(crate) fn settings(id: &SourceId, place: Place, site: &Site) -> Result<Settings> {
+    let mut of_site = place.settings();
+    apply(site, &mut of_site)?;
+    Ok(Settings {
         name: id.to_string(),
-        id,
-        revision: Revision::NEW,
-        configuration: 1,
-        site: settings,
-        bucket: place.bucket,
-        retry: RetryPolicy::default(),
-        deletion: DeletionCapability::Enumerate,
-        last_crawl_start: None,
-        active_crawl: None,
-        lock_epoch: 0,
-        created_at: now,
+        kind: place.kind,
+        site: of_site,
+        ..Settings::default()
     })
+}
+
+/// Puts what was said over the rules; what was not said stays.
+pub(crate) fn apply_rules(rules: &Rules, settings: &mut Settings) -> Result<()> {
+    let (retry, orphans, live) = (&mut settings.retry, &mut settings.orphans, &mut settings.live);
+    retry.max_retries = rules.max_retries.unwrap_or(retry.max_retries);
+    retry.initial_ms = rules.retry_initial_ms.unwrap_or(retry.initial_ms);
+    retry.max_ms = rules.retry_max_ms.unwrap_or(retry.max_ms);
+    retry.multiplier = rules.retry_multiplier.unwrap_or(retry.multiplier);
+    orphans.grace_crawls = rules.grace_crawls.unwrap_or(orphans.grace_crawls);
+    orphans.grace_ms = rules.grace_ms.unwrap_or(orphans.grace_ms);
+    orphans.verify = rules.verify.unwrap_or(orphans.verify);
+    orphans.guard_percent = rules.guard_percent.unwrap_or(orphans.guard_percent);
+    orphans.guard_items = rules.guard_items.unwrap_or(orphans.guard_items);
+    live.enabled = rules.live.unwrap_or(live.enabled);
+    live.trust_clock = rules.trust_clock.unwrap_or(live.trust_clock);
+    settings.deletion = rules.deletion.map_or(settings.deletion, DeletionCapability::from);
+    settings.concurrency = rules.crawls.map_or(settings.concurrency, ConcurrencyMode::from);
+    if let Some(schedule) = &rules.schedule {
+        settings.schedule = read_schedule(schedule)?;
+    }
+    Ok(())
+}
+
+/// Kept as the schedule itself writes it; `never` is none.
+fn read_schedule(text: &str) -> Result<Option<String>> {
+    if text == "never" {
+        return Ok(None);
+    }
+    let schedule = Schedule::parse(text).map_err(|error| Usage(error.to_string()))?;
+    Ok(Some(schedule.to_string()))
+}
+
+impl From<Deletion> for DeletionCapability {
+    fn from(said: Deletion) -> Self {
+        match said {
+            Deletion::Explicit => Self::Explicit,
+            Deletion::Enumerate => Self::Enumerate,
+            Deletion::FetchOnly => Self::FetchOnly,
+            Deletion::None => Self::None,
+        }
+    }
+}
+
+impl From<Mode> for ConcurrencyMode {
+    fn from(said: Mode) -> Self {
+        match said {
+            Mode::Exclusive => Self::Exclusive,
+            Mode::Queue => Self::Queue,
+            Mode::Concurrent => Self::Concurrent,
+        }
+    }
+}
+
+/// Where a source's content is, in words.
+pub(crate) fn place_of(settings: &Settings) -> String {
+    match &settings.kind {
+        SourceKind::Site => settings
+            .site
+            .start
+            .first()
+            .map_or_else(|| "a site".to_owned(), ToString::to_string),
+        SourceKind::Bucket { address } => address.clone(),
+        SourceKind::Folder { path } => path.display().to_string(),
+        SourceKind::Feed => "a feed".to_owned(),
+    }
 }
 
 /// Puts what was said over the settings; what was not said stays.
@@ -162,7 +268,8 @@ mod tests {
         };
         let docs = place(&["s3://docs/manual"], Some("docs.example.org/en")).unwrap();
         assert_eq!(docs.start[0].as_str(), "https://docs.example.org/en/");
-        assert_eq!(docs.bucket.as_deref(), Some("s3://docs/manual/"));
+        let address = "s3://docs/manual/".to_owned();
+        assert_eq!(docs.kind, SourceKind::Bucket { address });
         assert_eq!(docs.name().unwrap().as_str(), "s3-docs-manual");
         assert!(place(&["s3://docs/", "example.org"], None).is_err());
         assert!(place(&["example.org"], Some("example.org")).is_err());

@@ -143,6 +143,11 @@ impl CrawlId {
         Self(format!("{source}@{}", start.as_millis()))
     }
 
+    /// What items of `source` belong to that no crawl ever saw: the source itself told of them.
+    pub fn live(source: &SourceId) -> Self {
+        Self::at(source, Timestamp::default())
+    }
+
     /// Checks `text` and makes it an id.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
         let text = text.into();

@@ -240,7 +240,7 @@ fn version(summary: &Summary, content: Checksum, built_at: Timestamp) -> PackVer
 fn extract_key(applied: &Applied) -> Option<&model::ArchiveKey> {
     match &applied.change {
         Change::Upsert { extract, .. } => Some(extract),
-        Change::Delete => None,
+        Change::Delete { .. } => None,
     }
 }
 

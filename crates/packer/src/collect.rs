@@ -69,7 +69,7 @@ impl Collection {
         self.window = Some((start.min(applied.at), end.max(applied.at)));
         let content = match &applied.change {
             Change::Upsert { extract, url, .. } => Some(key(url.as_str(), extract.as_str())),
-            Change::Delete => None,
+            Change::Delete { .. } => None,
         };
         let record = Newest {
             version: applied.version,

@@ -60,7 +60,7 @@ impl World {
         let url = PageUrl::parse(&format!("http://{host}{path}")).unwrap();
         let at = Timestamp::from_millis(at);
         let change = match text {
-            None => Change::Delete,
+            None => Change::Delete { url: None },
             Some(text) => Change::Upsert {
                 url: url.clone(),
                 checksum: Checksum::of(text.as_bytes()),

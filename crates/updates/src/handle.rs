@@ -203,6 +203,11 @@ impl Group {
         ))
     }
 
+    /// A sign of life while the records of the last poll take long: the member stays one, and reads nothing.
+    pub async fn keep_alive(&mut self) -> Result<(), LogError> {
+        self.consumer.poll(0, Duration::ZERO).await.map(drop)
+    }
+
     /// What this member owns since its last poll.
     pub fn assignment(&self) -> &Assignment {
         self.consumer.assignment()

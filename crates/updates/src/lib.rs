@@ -69,4 +69,6 @@ pub use crate::port::{
     Assignment, Cleanup, Consumer, LogError, LogStore, NewRecord, Partition, Position, Record, Subscription,
     Topic, Watermarks,
 };
-pub use crate::records::{Applied, Change, Control, CrawlRequest, Ended, Receipt, ReceiptOutcome};
+pub use crate::records::{
+    Applied, Change, Control, CrawlRequest, Ended, Escalated, LiveChange, LiveUpdate, Receipt, ReceiptOutcome,
+};

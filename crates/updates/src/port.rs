@@ -248,8 +248,8 @@ pub trait LogStore: Send + Sync + 'static {
 #[async_trait]
 pub trait Consumer: Send {
     /// Records of the assigned partitions from the current position on, at most `max`; waits up to `wait` for the
-    /// first. Keeps the membership alive: call it at least every 10 seconds. A new member starts where the group
-    /// committed, or at the beginning.
+    /// first. Keeps the membership alive, also with a `max` of 0: call it at least every 10 seconds. A new member starts
+    /// where the group committed, or at the beginning.
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, LogError>;
 
     /// What this member owns since its last `poll`.

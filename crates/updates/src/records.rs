@@ -21,6 +21,9 @@ pub struct Applied {
     pub crawl: CrawlId,
     /// Which write this is.
     pub version: Version,
+    /// The revision of the item's record: orders writes of one version.
+    #[serde(default)]
+    pub write: u64,
     /// The pack that the item belongs to.
     pub host: Host,
     /// When the item was applied (its `last_updated`).
@@ -43,7 +46,11 @@ pub enum Change {
         extract: ArchiveKey,
     },
     /// The item is not, or no longer, part of what is searched.
-    Delete,
+    Delete {
+        /// Its address; records of the first version of Haul do not have it.
+        #[serde(default)]
+        url: Option<PageUrl>,
+    },
 }
 
 /// `<source>.receipts`: how a listener tells the crawler what came of a request.
@@ -65,8 +72,61 @@ pub enum ReceiptOutcome {
     Success,
     /// Failed, with the error; it will be retried or is escalated.
     Failure(String),
+    /// A newer request for the same item was read with it, and answered instead.
+    Superseded,
     /// A newer write of the same item won.
     Stale,
+}
+
+/// `<source>.live`: the source itself tells of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveUpdate {
+    /// The item.
+    pub item: ItemId,
+    /// Its address.
+    pub url: PageUrl,
+    /// When it happened, by the clock of whoever tells; the log's time counts unless the source's clock is trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// What happened.
+    pub change: LiveChange,
+}
+
+/// What happened to an item, as its source tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum LiveChange {
+    /// It was created or changed, and this is it.
+    Upsert {
+        /// Its bytes in the archive.
+        content: ArchiveKey,
+        /// Its media type as in `Content-Type`; guessed from the bytes where it is missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        media_type: Option<String>,
+    },
+    /// It was created or changed: fetch it.
+    Fetch,
+    /// It is gone.
+    Delete,
+}
+
+/// `<source>.escalated`: an item that a person must decide about. A tombstone: somebody did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalated {
+    /// The item.
+    pub item: ItemId,
+    /// Its address.
+    pub url: PageUrl,
+    /// The crawl that gave up on it.
+    pub crawl: CrawlId,
+    /// Failed attempts in that crawl.
+    pub retry_count: u32,
+    /// Failed attempts in a row, over crawls.
+    pub consecutive_failures: u32,
+    /// What went wrong last, with its causes.
+    pub error: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// `control`: what stages tell each other about crawls and packs.

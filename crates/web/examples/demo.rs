@@ -7,8 +7,11 @@
 
 use std::time::Duration;
 
-use fixture::{NOW, Parts, page, see, source};
+use crawldb::Source;
+use fixture::{NOW, Parts, add, missed, page, see, start};
+use model::{ItemId, PageUrl};
 use tokio::net::TcpListener;
+use updates::{LiveChange, LiveUpdate, topics};
 
 #[path = "../tests/web/fixture.rs"]
 mod fixture;
@@ -22,16 +25,35 @@ async fn main() {
         &[("Forms", "Which form is for what, in plain words.")],
     )];
     parts.publish("handbook.example.gov", &handbook).await;
-    let live = parts.crawldb.add_source(source("live")).await.unwrap();
-    let crawl = parts.crawldb.start_crawl(&live.id, "demo", NOW).await.unwrap();
+    missed(&parts.crawldb).await;
+    let live = add(&parts.crawldb, "live").await;
+    let crawl = start(&parts.crawldb, &live.id, "demo").await;
     see(&parts.crawldb, &crawl, 250).await;
     parts
         .crawldb
         .claim(&crawl, None, "demo", Duration::from_secs(3_600), 90, NOW)
         .await
         .unwrap();
+    tell(&parts, &live).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     eprintln!("http://{}/", listener.local_addr().unwrap());
     web::serve(listener, parts.router.clone(), parts.stop.clone()).await;
     parts.crawler.stop().await;
+}
+
+/// Updates that nobody applies.
+async fn tell(parts: &Parts, source: &Source) {
+    let log = parts.ledger.log();
+    topics::ensure_source(log, &source.id, 4).await.unwrap();
+    let updates = (0..3).map(|number| {
+        let url = PageUrl::parse(&format!("https://forms.example.gov/told/{number}")).unwrap();
+        LiveUpdate {
+            item: ItemId::new(url.as_str()).unwrap(),
+            url,
+            at: None,
+            change: LiveChange::Fetch,
+        }
+    });
+    let updates: Vec<LiveUpdate> = updates.collect();
+    parts.ledger.submit(source, &updates).await.unwrap();
 }

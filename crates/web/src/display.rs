@@ -38,7 +38,7 @@ pub(crate) fn bytes(number: u64) -> String {
     format!("{rest:.1} TB")
 }
 
-/// `840 ms`, `30 s`, `4.2 s`, `3 min 20 s`, `2 h 5 min`.
+/// `840 ms`, `30 s`, `4.2 s`, `1 min`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -46,7 +46,9 @@ pub(crate) fn duration(duration: Duration) -> String {
         0 => format!("{} ms", duration.as_millis()),
         1..=59 if duration.subsec_millis() == 0 => format!("{seconds} s"),
         1..=59 => format!("{:.1} s", duration.as_secs_f64()),
+        60..=3_599 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         60..=3_599 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ if seconds % 3_600 < 60 => format!("{} h", seconds / 3_600),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
     }
 }
@@ -124,10 +126,19 @@ mod tests {
             ["0 B", "999 B", "1.0 kB", "10 kB", "1.5 MB"]
         );
         assert_eq!(bytes(u64::MAX), "18446744.1 TB");
-        let spans = [0, 840, 4_200, 30_000, 200_000, 7_500_000].map(|ms| duration(Duration::from_millis(ms)));
+        let spans = [0, 840, 4_200, 30_000, 60_000, 200_000, 7_200_000, 7_500_000];
         assert_eq!(
-            spans,
-            ["under 1 ms", "840 ms", "4.2 s", "30 s", "3 min 20 s", "2 h 5 min"]
+            spans.map(|ms| duration(Duration::from_millis(ms))),
+            [
+                "under 1 ms",
+                "840 ms",
+                "4.2 s",
+                "30 s",
+                "1 min",
+                "3 min 20 s",
+                "2 h",
+                "2 h 5 min"
+            ]
         );
     }
 

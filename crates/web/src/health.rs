@@ -25,7 +25,7 @@ pub(crate) async fn alive() -> &'static str {
 /// `/readyz`: 200 when every part answers, else 503, with the parts that do not.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
     let crawldb = app
-        .crawldb
+        .crawldb()
         .sources()
         .await
         .map(drop)

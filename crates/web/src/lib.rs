@@ -6,9 +6,10 @@
 //!
 //! | for | where | how |
 //! |---|---|---|
-//! | people | `/`, `/sources`, `/crawls`, `/packs` | HTML that works without scripts, live figures with one |
+//! | people | `/`, `/sources`, `/crawls`, `/escalations`, `/orphans`, `/packs` | HTML that works without scripts, live figures with one |
 //! | programs | `/api/v1/...` | JSON, described at `/api/v1/openapi.json` |
 //! | programs that know Search.gov | `/api/v2/search/i14y` | the shape of its results API |
+//! | other processes of Haul | `/api/v1/store/...` | the crawl database, where this process serves it ([`Deps::store`]) |
 //! | operators | `/metrics`, `/healthz`, `/readyz` | OpenMetrics text, short JSON |
 //!
 //! *Errors* are one type, `Problem`; its status is decided in one module. Programs get it as
@@ -35,10 +36,13 @@
 //! # }
 //! ```
 //!
-//! *Limits*: bodies 1 MiB, query strings 16 KiB, headers 64 lines and 128 KiB, 30 s to an answer, 1,024 connections.
+//! *Deciding is for people, and kept*: whoever rules about an item or approves a deletion gives a name and a reason.
+//!
+//! *Limits*: bodies 1 MiB (16 MiB of updates), query strings 16 KiB, headers 64 lines and 128 KiB, 30 s to an answer, 1,024 connections.
 
 mod api;
 mod assets;
+mod attention;
 mod clock;
 mod display;
 mod fresh;
@@ -48,11 +52,13 @@ mod metrics;
 mod pages;
 mod params;
 mod problem;
+mod replays;
 mod router;
 mod serve;
+mod settings;
 mod state;
 
-pub use crate::router::router;
+pub use crate::router::{operations, router};
 pub use crate::serve::serve;
 pub use crate::state::Deps;
 

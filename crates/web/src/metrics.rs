@@ -99,9 +99,18 @@ fn known(method: &Method) -> &'static str {
 }
 
 /// `/metrics`: everything that the process counts, as OpenMetrics text.
-pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(crate) async fn of_app(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    written(&app.registry)
+}
+
+/// The same in a process that serves nothing else.
+pub(crate) async fn of_registry(State(registry): State<Arc<Registry>>) -> Result<Response, Problem> {
+    written(&registry)
+}
+
+fn written(registry: &Registry) -> Result<Response, Problem> {
     let mut text = String::new();
-    encode(&mut text, &app.registry).map_err(|error| Problem::failed("the metrics", false, &error))?;
+    encode(&mut text, registry).map_err(|error| Problem::failed("the metrics", false, &error))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, kind)], text).into_response())
 }

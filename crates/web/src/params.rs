@@ -1,17 +1,18 @@
 use std::fmt::Display;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::MAX_BODY_BYTES;
 use crate::problem::Problem;
 
 /// Bytes of a query string at most; a link that is longer cannot be shared anyway.
 const MAX_QUERY_BYTES: usize = 16 << 10;
 /// Parameters of a query string at most; what comes after them is not read.
-const MAX_PARAMETERS: usize = 100;
+const MAX_PARAMETERS: usize = 250;
 
 /// The parameters of a query string or of a form, in their order. Bytes that are not UTF-8 and control characters
 /// were replaced, so whatever arrives can be searched for, shown and sent on.
@@ -19,11 +20,11 @@ const MAX_PARAMETERS: usize = 100;
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
-    fn read(encoded: &[u8]) -> Self {
+    fn read(encoded: &[u8], cleaned: fn(&str) -> String) -> Self {
         let pairs = url::form_urlencoded::parse(encoded).take(MAX_PARAMETERS);
         Self(
             pairs
-                .map(|(name, value)| (name.into_owned(), without_controls(&value)))
+                .map(|(name, value)| (name.into_owned(), cleaned(&value)))
                 .collect(),
         )
     }
@@ -62,6 +63,25 @@ impl Params {
             .map_err(|error| Problem::bad_request(format!("the parameter {name:?}: {error}")))
     }
 
+    /// The lines of `name` that are not empty.
+    pub(crate) fn lines(&self, name: &str) -> impl Iterator<Item = &str> {
+        let lines = self.all(name).flat_map(str::lines).map(str::trim);
+        lines.filter(|line| !line.is_empty())
+    }
+
+    /// The number called `name`, of which parts count.
+    pub(crate) fn decimal(&self, name: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, Problem> {
+        let number = self
+            .text(name)
+            .parse()
+            .ok()
+            .filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            Problem::bad_request(format!("{name:?} is a number from {least} to {most}"))
+        })
+    }
+
     /// The number called `name`, `default` where it is missing.
     ///
     /// # Errors
@@ -87,10 +107,15 @@ impl Params {
     }
 }
 
-fn without_controls(text: &str) -> String {
+fn line(text: &str) -> String {
     text.chars()
         .map(|character| if character.is_control() { ' ' } else { character })
         .collect()
+}
+
+/// As [`line`], but lines stay apart.
+fn lines(text: &str) -> String {
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 impl<S: Sync> FromRequestParts<S> for Params {
@@ -102,41 +127,61 @@ impl<S: Sync> FromRequestParts<S> for Params {
             let detail = format!("the query is longer than {MAX_QUERY_BYTES} bytes; ask for less at a time");
             return Err(Problem::bad_request(detail));
         }
-        Ok(Self::read(query.as_bytes()))
+        Ok(Self::read(query.as_bytes(), line))
     }
 }
 
-/// The fields of a form that was sent.
+/// The fields of a form that was sent; texts may have several lines.
 pub(crate) struct Form(pub(crate) Params);
 
 impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Ok(Self(Params::read(&body(request, state).await?)))
+        Ok(Self(Params::read(
+            &body(request, MAX_BODY_BYTES, state).await?,
+            lines,
+        )))
     }
 }
 
-/// A body of JSON.
-pub(crate) struct Body<T>(pub(crate) T);
+/// A body of JSON of at most `MAX` bytes.
+pub(crate) struct Body<T, const MAX: usize = MAX_BODY_BYTES>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for Body<T, MAX> {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
+        DefaultBodyLimit::max(MAX).apply(&mut request);
+        Ok(Self(json(&body(request, MAX, state).await?)?))
+    }
+}
+
+/// A body of JSON that may be left out.
+pub(crate) struct Optional<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Optional<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = body(request, state).await?;
-        let value = serde_json::from_slice(&bytes);
-        value
-            .map(Self)
-            .map_err(|error| Problem::bad_request(format!("the body is not what is expected: {error}")))
+        let bytes = body(request, MAX_BODY_BYTES, state).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        Ok(Self(json(&bytes)?))
     }
 }
 
-async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Problem::bad_request(format!("the body is not what is expected: {error}")))
+}
+
+async fn body<S: Send + Sync>(request: Request, max_bytes: usize, state: &S) -> Result<Bytes, Problem> {
     let bytes = Bytes::from_request(request, state).await;
     bytes.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("the body is larger than {} bytes", crate::MAX_BODY_BYTES);
+            let detail = format!("the body is larger than {max_bytes} bytes");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
         }
         _ => Problem::bad_request("the body did not arrive whole; send it again"),
@@ -188,15 +233,22 @@ mod tests {
 
     #[test]
     fn reads_any_bytes_as_text() {
-        let params = Params::read(b"q=%FF%00caf%C3%A9+x&q=second&=&%&empty=");
+        let params = Params::read(b"q=%FF%00caf%C3%A9+x&q=second&=&%&empty=", line);
         assert_eq!(params.text("q"), "\u{fffd} caf\u{e9} x");
         assert_eq!(params.text("empty"), "");
         assert_eq!(params.text("missing"), "");
     }
 
     #[test]
+    fn forms_may_have_several_lines() {
+        let form = Params::read(b"start=a%0D%0A%0D%0A+b%00%0Ac", lines);
+        assert_eq!(form.lines("start").collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(Params::read(b"q=a%0Ab", line).text("q"), "a b");
+    }
+
+    #[test]
     fn numbers_outside_their_range_are_refused_with_the_range() {
-        let number = |query: &str| Params::read(query.as_bytes()).number("page", 1, 1..=10);
+        let number = |query: &str| Params::read(query.as_bytes(), line).number("page", 1, 1..=10);
         assert_eq!(number(""), Ok(1));
         assert_eq!(number("page=10"), Ok(10));
         for wrong in [

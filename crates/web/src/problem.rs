@@ -6,9 +6,11 @@ use axum::response::{IntoResponse, Response};
 use catalog::{CatalogError, InvalidName};
 use crawldb::{CrawldbError, StartError, StoreError};
 use crawler::CrawlError;
+use ledger::LedgerError;
 use model::{InvalidId, InvalidUrl};
 use search::SearchError;
 use serde::Serialize;
+use updates::LogError;
 use utoipa::ToSchema;
 
 use crate::pages;
@@ -61,6 +63,14 @@ impl Problem {
         )
     }
 
+    /// The same problem, of one part of what was sent.
+    pub(crate) fn of(self, part: &str) -> Self {
+        Self {
+            detail: format!("{part}: {}", self.detail),
+            ..self
+        }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -85,7 +95,7 @@ impl Problem {
 }
 
 /// An error with its causes, on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -158,6 +168,7 @@ impl From<CrawldbError> for Problem {
             CrawldbError::Exists(_)
             | CrawldbError::Changed(_)
             | CrawldbError::Running(_)
+            | CrawldbError::NotDeleting(_)
             | CrawldbError::Fenced(_) => StatusCode::CONFLICT,
             CrawldbError::Contention(_) => StatusCode::SERVICE_UNAVAILABLE,
             CrawldbError::Store(error) => return error.into(),
@@ -182,7 +193,9 @@ impl From<StartError> for Problem {
     fn from(error: StartError) -> Self {
         let status = match error {
             StartError::NoSource(_) => StatusCode::NOT_FOUND,
-            StartError::Running(_) => StatusCode::CONFLICT,
+            StartError::Running(_) | StartError::Feed(_) | StartError::Deleting(_) | StartError::Full(_) => {
+                StatusCode::CONFLICT
+            }
             StartError::Crawldb(error) => return error.into(),
             error => return Self::failed("the crawl database", false, &error),
         };
@@ -195,9 +208,31 @@ impl From<CrawlError> for Problem {
         match error {
             CrawlError::Start(error) => error.into(),
             CrawlError::Crawldb(error) => error.into(),
+            CrawlError::Log(error) => error.into(),
+            CrawlError::Ledger(error) => error.into(),
             CrawlError::Settings { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
             CrawlError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             error => Self::failed("the crawler", true, &error),
+        }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Crawldb(error) => error.into(),
+            LedgerError::Log(error) => error.into(),
+            error => Self::new(StatusCode::CONFLICT, error.to_string()),
+        }
+    }
+}
+
+impl From<LogError> for Problem {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Invalid(_) => Self::bad_request(error.to_string()),
+            LogError::NotAssigned(_) | LogError::Store { .. } => Self::failed("the update log", true, &error),
+            error => Self::failed("the update log", false, &error),
         }
     }
 }

@@ -35,6 +35,10 @@ impl Deltas {
         self.add(after, 1);
     }
 
+    pub(super) fn remove(&mut self, counted: Counted) {
+        self.add(counted, -1);
+    }
+
     fn add(&mut self, counted: Counted, by: i64) {
         let Numbers { source, scope, crawl } = counted.numbers;
         let (items, new) = self

@@ -1,16 +1,17 @@
 use model::{ItemId, SourceId, Timestamp};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use super::counters::{Counted, Deltas};
 use super::names::Names;
 use super::row::{self, COLUMNS, Numbers};
 use super::{integer, natural};
-use crate::port::{DueQuery, Scan, Written};
-use crate::records::{Item, ItemState, Revision, Scope};
+use crate::port::{DueQuery, Written};
+use crate::records::{Item, Revision, Scope};
 
-/// The states of the partial indexes, written as there so that SQLite sees that the index applies.
+/// The states of the partial indexes `due` and `due_of_scope`, written as there so that SQLite sees that they apply.
 const WAITING: &str = "state IN (0, 4)";
-const UNUSUAL: &str = "state BETWEEN 5 AND 7";
+/// Items of a source that is deleted which go at a time, so that others can write meanwhile.
+const REMOVED_AT_A_TIME: usize = 10_000;
 
 pub(super) fn get(
     connection: &Connection,
@@ -40,10 +41,7 @@ pub(super) fn put(
     items: &[Item],
 ) -> rusqlite::Result<Vec<Written>> {
     let mut writer = Writer {
-        find: transaction.prepare_cached(
-            "SELECT row, revision, scope, crawl, state, first_seen_at = seen_crawl_at FROM items
-             WHERE source = ?1 AND id = ?2",
-        )?,
+        find: transaction.prepare_cached(FIND)?,
         insert: transaction.prepare_cached(&insert_sql())?,
         update: transaction.prepare_cached(&update_sql())?,
         deltas: Deltas::default(),
@@ -67,6 +65,69 @@ pub(super) fn put(
     deltas.store(transaction)?;
     Ok(written)
 }
+
+pub(super) fn delete(
+    transaction: &Transaction<'_>,
+    names: &mut Names,
+    items: &[Item],
+) -> rusqlite::Result<Vec<Written>> {
+    let mut find = transaction.prepare_cached(FIND)?;
+    let mut delete = transaction.prepare_cached("DELETE FROM items WHERE row = ?1")?;
+    let mut deltas = Deltas::default();
+    let mut written = Vec::with_capacity(items.len());
+    for item in items {
+        let source = names.number(transaction, item.source.as_str())?;
+        let stored = stored(&mut find, item, source)?;
+        written.push(match stored {
+            Some(stored) if stored.revision == item.revision => {
+                delete.execute([stored.row])?;
+                deltas.remove(stored.counted);
+                Written::Done(stored.revision)
+            }
+            stored => Written::Conflict(stored.map_or(Revision::NEW, |stored| stored.revision)),
+        });
+    }
+    drop((find, delete));
+    deltas.store(transaction)?;
+    Ok(written)
+}
+
+/// Removes some items of a source; answers whether there may be more.
+pub(super) fn remove_some(transaction: &Transaction<'_>, source: i64) -> rusqlite::Result<bool> {
+    let mut delete = transaction.prepare_cached(
+        "DELETE FROM items WHERE row IN (SELECT row FROM items WHERE source = ?1 LIMIT ?2)
+         RETURNING scope, crawl, state, first_seen_at = seen_crawl_at",
+    )?;
+    let removed = delete
+        .query_map(params![source, integer(REMOVED_AT_A_TIME as u64)], |row| {
+            counted(row, 0, source)
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let is_some = !removed.is_empty();
+    let mut deltas = Deltas::default();
+    for counted in removed {
+        deltas.remove(counted);
+    }
+    deltas.store(transaction)?;
+    Ok(is_some)
+}
+
+/// From the columns scope, crawl, state and whether it is new, from that column on.
+fn counted(row: &Row<'_>, first: usize, source: i64) -> rusqlite::Result<Counted> {
+    let numbers = Numbers {
+        source,
+        scope: row.get(first)?,
+        crawl: row.get(first + 1)?,
+    };
+    Ok(Counted {
+        numbers,
+        state: row::state_of(first + 2, row.get(first + 2)?)?,
+        is_new: row.get(first + 3)?,
+    })
+}
+
+const FIND: &str = "SELECT row, revision, scope, crawl, state, first_seen_at = seen_crawl_at FROM items
+     WHERE source = ?1 AND id = ?2";
 
 fn insert_sql() -> String {
     let parameters: Vec<String> = (1..=COLUMNS.split(',').count())
@@ -120,7 +181,7 @@ impl Writer<'_> {
                 return Ok(Written::Done(revision));
             }
         }
-        let Some(stored) = self.find(item, numbers.source)? else {
+        let Some(stored) = stored(&mut self.find, item, numbers.source)? else {
             return Ok(Written::Conflict(Revision::NEW));
         };
         if stored.revision != item.revision {
@@ -132,28 +193,18 @@ impl Writer<'_> {
         self.deltas.replace(Some(stored.counted), counted);
         Ok(Written::Done(revision))
     }
+}
 
-    fn find(&mut self, item: &Item, source: i64) -> rusqlite::Result<Option<Stored>> {
-        let stored = |row: &rusqlite::Row<'_>| {
-            let numbers = Numbers {
-                source,
-                scope: row.get(2)?,
-                crawl: row.get(3)?,
-            };
-            Ok(Stored {
-                row: row.get(0)?,
-                revision: Revision(natural(row.get(1)?)),
-                counted: Counted {
-                    numbers,
-                    state: row::state_of(4, row.get(4)?)?,
-                    is_new: row.get(5)?,
-                },
-            })
-        };
-        self.find
-            .query_row(params![source, item.id.as_str()], stored)
-            .optional()
-    }
+fn stored(find: &mut CachedStatement<'_>, item: &Item, source: i64) -> rusqlite::Result<Option<Stored>> {
+    let stored = |row: &Row<'_>| {
+        Ok(Stored {
+            row: row.get(0)?,
+            revision: Revision(natural(row.get(1)?)),
+            counted: counted(row, 2, source)?,
+        })
+    };
+    find.query_row(params![source, item.id.as_str()], stored)
+        .optional()
 }
 
 /// Which items wait: those of one source and crawl, and maybe of one scope, by number.
@@ -249,76 +300,4 @@ pub(super) fn next_due(
         .query_row(params![source, crawl, scope], |row| row.get(0))
         .optional()?;
     Ok(next.map(row::timestamp))
-}
-
-pub(super) fn scan(
-    connection: &Connection,
-    names: &mut Names,
-    scan: &Scan<'_>,
-) -> rusqlite::Result<Vec<Item>> {
-    let Some(source) = names.find(connection, scan.source.as_str())? else {
-        return Ok(Vec::new());
-    };
-    let crawl = match scan.crawl.map(|crawl| names.find(connection, crawl.as_str())) {
-        Some(found) => match found? {
-            Some(crawl) => Some(crawl),
-            None => return Ok(Vec::new()),
-        },
-        None => None,
-    };
-    let sql = format!(
-        "SELECT {COLUMNS} FROM items WHERE source = ?1 AND id > ?2 AND {} ORDER BY id LIMIT ?6",
-        scan_conditions(scan)
-    );
-    let after = scan.after.map_or("", ItemId::as_str);
-    let updated_since = scan.updated_since.map(row::millis);
-    let expired_at = scan.lease_expired_at.map(row::millis);
-    let limit = integer(scan.limit as u64);
-    let mut select = connection.prepare_cached(&sql)?;
-    let rows = select.query_map(
-        params![source, after, crawl, updated_since, expired_at, limit],
-        |row| row::read(connection, names, row),
-    )?;
-    rows.collect()
-}
-
-/// Only what is asked for, so that SQLite can choose the index for it.
-fn scan_conditions(scan: &Scan<'_>) -> String {
-    let condition = |asked: bool, condition: &str, parameter: &str| {
-        if asked {
-            condition.to_owned()
-        } else {
-            format!("{parameter} IS NULL")
-        }
-    };
-    [
-        condition(scan.crawl.is_some(), "crawl = ?3", "?3"),
-        condition(scan.updated_since.is_some(), "last_updated >= ?4", "?4"),
-        condition(scan.lease_expired_at.is_some(), "lease_until <= ?5", "?5"),
-        state_condition(scan.states),
-    ]
-    .join(" AND ")
-}
-
-fn state_condition(states: &[ItemState]) -> String {
-    if states.is_empty() {
-        return "TRUE".into();
-    }
-    let numbers: Vec<String> = states
-        .iter()
-        .map(|state| row::state_number(*state).to_string())
-        .collect();
-    let listed = format!("state IN ({})", numbers.join(", "));
-    let unusual = [
-        ItemState::Escalated,
-        ItemState::OrphanCandidate,
-        ItemState::Deleting,
-    ];
-    if states.iter().all(|state| unusual.contains(state)) {
-        return format!("{UNUSUAL} AND {listed}");
-    }
-    if states == [ItemState::InFlight] {
-        return format!("lease_until IS NOT NULL AND {listed}");
-    }
-    listed
 }

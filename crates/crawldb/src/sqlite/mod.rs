@@ -1,10 +1,13 @@
 //! The crawl database in one SQLite file. One connection per handle; the file's own lock keeps processes apart.
 
 mod counters;
+mod documents;
 mod failure;
 mod items;
+mod migration;
 mod names;
 mod row;
+mod scan;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +19,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use serde::de::DeserializeOwned;
 
 use crate::port::{DueQuery, Scan, Store, StoreError, Written};
-use crate::records::{Counts, Crawl, Item, Revision, Scope, Source};
+use crate::records::{Configuration, Counts, Crawl, Intent, Item, Revision, Scope, Source};
 use crate::sqlite::names::Names;
 
 pub(crate) struct SqliteStore {
@@ -168,18 +171,55 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn put_configuration(&self, configuration: &Configuration) -> Result<(), StoreError> {
+        let configuration = configuration.clone();
+        self.write(move |transaction, _| {
+            let number = integer(configuration.number);
+            transaction
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO configurations (source, number, record) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![
+                    configuration.source.as_str(),
+                    number,
+                    row::json(&configuration)?
+                ])
+                .map(drop)
+        })
+        .await
+    }
+
+    async fn list_configurations(&self, source: &SourceId) -> Result<Vec<Configuration>, StoreError> {
+        let source = source.to_string();
+        self.read(move |connection, _| {
+            connection
+                .prepare_cached("SELECT record FROM configurations WHERE source = ?1 ORDER BY number")?
+                .query_map([source], record)?
+                .collect()
+        })
+        .await
+    }
+
+    /// The source itself goes last, so that a deletion that is interrupted can be repeated.
     async fn delete_source(&self, id: &SourceId) -> Result<(), StoreError> {
+        let mut is_left = true;
+        while is_left {
+            let id = id.to_string();
+            is_left = self
+                .write(move |transaction, names| match names.find(transaction, &id)? {
+                    Some(source) => items::remove_some(transaction, source),
+                    None => Ok(false),
+                })
+                .await?;
+        }
         let id = id.to_string();
-        self.write(move |transaction, names| {
-            transaction.execute("DELETE FROM sources WHERE id = ?1", [&id])?;
-            transaction.execute("DELETE FROM crawls WHERE source = ?1", [&id])?;
-            let Some(number) = names.find(transaction, &id)? else {
-                return Ok(());
-            };
-            for table in ["items", "state_counts", "scope_counts"] {
-                transaction.execute(&format!("DELETE FROM {table} WHERE source = ?1"), [number])?;
+        self.write(move |transaction, _| {
+            for table in ["crawls", "configurations", "intents"] {
+                transaction.execute(&format!("DELETE FROM {table} WHERE source = ?1"), [&id])?;
             }
-            Ok(())
+            transaction
+                .execute("DELETE FROM sources WHERE id = ?1", [&id])
+                .map(drop)
         })
         .await
     }
@@ -250,6 +290,53 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn delete_items(&self, items: &[Item]) -> Result<Vec<Written>, StoreError> {
+        let items = items.to_vec();
+        self.write(move |transaction, names| items::delete(transaction, names, &items))
+            .await
+    }
+
+    async fn put_intent(&self, intent: &Intent) -> Result<(), StoreError> {
+        let intent = intent.clone();
+        self.write(move |transaction, _| {
+            let values = params![
+                intent.source.as_str(),
+                intent.id,
+                row::millis(intent.at),
+                row::json(&intent)?
+            ];
+            transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO intents (source, id, at, record) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(values)
+                .map(drop)
+        })
+        .await
+    }
+
+    async fn delete_intent(&self, source: &SourceId, id: &str) -> Result<(), StoreError> {
+        let (source, id) = (source.to_string(), id.to_owned());
+        self.write(move |transaction, _| {
+            transaction
+                .prepare_cached("DELETE FROM intents WHERE source = ?1 AND id = ?2")?
+                .execute([source, id])
+                .map(drop)
+        })
+        .await
+    }
+
+    async fn list_intents(&self, source: &SourceId) -> Result<Vec<Intent>, StoreError> {
+        let source = source.to_string();
+        self.read(move |connection, _| {
+            connection
+                .prepare_cached("SELECT record FROM intents WHERE source = ?1 ORDER BY at, id LIMIT 1000")?
+                .query_map([source], record)?
+                .collect()
+        })
+        .await
+    }
+
     async fn due(&self, query: &DueQuery<'_>) -> Result<Vec<Item>, StoreError> {
         let (source, crawl, scope) = (query.source.clone(), query.crawl.clone(), query.scope.cloned());
         let (now, limit) = (query.now, query.limit);
@@ -282,8 +369,8 @@ impl Store for SqliteStore {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Item>, StoreError> {
         let (source, states) = (scan.source.clone(), scan.states.to_vec());
         let (crawl, after) = (scan.crawl.cloned(), scan.after.cloned());
-        let (updated_since, lease_expired_at, limit) =
-            (scan.updated_since, scan.lease_expired_at, scan.limit);
+        let (updated_since, missed_by) = (scan.updated_since, scan.missed_by);
+        let (lease_expired_at, limit) = (scan.lease_expired_at, scan.limit);
         self.read(move |connection, names| {
             let (source, states, crawl, after) = (&source, &states, crawl.as_ref(), after.as_ref());
             let scan = Scan {
@@ -291,11 +378,12 @@ impl Store for SqliteStore {
                 states,
                 crawl,
                 updated_since,
+                missed_by,
                 lease_expired_at,
                 after,
                 limit,
             };
-            items::scan(connection, names, &scan)
+            scan::scan(connection, names, &scan)
         })
         .await
     }
@@ -358,12 +446,15 @@ fn judge(
         .prepare_cached(select_revision)?
         .query_row([id], |row| row.get(0))
         .optional()?;
-    let stored = Revision(stored.map_or(0, natural));
-    Ok(if stored == carried {
+    Ok(judge_revision(Revision(stored.map_or(0, natural)), carried))
+}
+
+fn judge_revision(stored: Revision, carried: Revision) -> Written {
+    if stored == carried {
         Written::Done(Revision(stored.0 + 1))
     } else {
         Written::Conflict(stored)
-    })
+    }
 }
 
 fn source(row: &rusqlite::Row<'_>) -> rusqlite::Result<Source> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::Names;
 use super::{integer, natural};
-use crate::records::{Disposition, Item, ItemError, ItemState, Lease, Orphan, Revision};
+use crate::records::{Disposition, Item, ItemError, ItemState, Lease, Orphan, Revision, Ruling};
 
 /// The columns in the order in which rows are read and written.
 pub(super) const COLUMNS: &str = "source, id, url, scope, crawl, state, revision, version, configuration, \
@@ -24,6 +24,8 @@ struct Rare {
     aliases: Vec<ItemId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     orphan: Option<Orphan>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ruling: Option<Ruling>,
 }
 
 /// The names of an item as numbers.
@@ -35,7 +37,7 @@ pub(super) struct Numbers {
 }
 
 /// The states as they are stored; never renumber them.
-const STATES: [ItemState; 9] = [
+const STATES: [ItemState; 10] = [
     ItemState::Pending,
     ItemState::InFlight,
     ItemState::Success,
@@ -45,6 +47,7 @@ const STATES: [ItemState; 9] = [
     ItemState::OrphanCandidate,
     ItemState::Deleting,
     ItemState::Deleted,
+    ItemState::Ignored,
 ];
 
 pub(super) fn state_number(state: ItemState) -> i64 {
@@ -118,16 +121,16 @@ pub(super) fn bind_update(
 }
 
 fn rare(item: &Item) -> rusqlite::Result<Option<String>> {
-    if item.last_error.is_none() && item.aliases.is_empty() && item.orphan.is_none() {
+    let rare = Rare {
+        last_error: item.last_error.clone(),
+        aliases: item.aliases.clone(),
+        orphan: item.orphan.clone(),
+        ruling: item.ruling.clone(),
+    };
+    if rare == Rare::default() {
         return Ok(None);
     }
-    let (last_error, aliases, orphan) = (item.last_error.clone(), item.aliases.clone(), item.orphan.clone());
-    json(&Rare {
-        last_error,
-        aliases,
-        orphan,
-    })
-    .map(Some)
+    json(&rare).map(Some)
 }
 
 /// An item from a row of [`COLUMNS`].
@@ -171,6 +174,7 @@ pub(super) fn read(connection: &Connection, names: &mut Names, row: &Row<'_>) ->
         aliases: rare.aliases,
         last_error: rare.last_error,
         orphan: rare.orphan,
+        ruling: rare.ruling,
     })
 }
 

@@ -2,15 +2,18 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// The version of the tables below, kept in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 1;
+use super::migration;
 
+/// The version of the tables below, kept in `PRAGMA user_version`.
+pub(super) const VERSION: i64 = 2;
+
+/// Format 1.
+///
 /// Sources, crawls and scopes repeat in every item, so items name them by a number from `names`. `url` is null where
-/// it equals the item id; `rare` holds as JSON what few items have. Most indexes are partial: an item that nobody
-/// waits for is in the unique index alone.
+/// it equals the item id; `rare` holds as JSON what few items have.
 ///
 /// `state_counts` and `scope_counts` are kept by the transactions that write items and always equal a recount.
-const TABLES: &str = "
+const FORMAT_1: &str = "
 CREATE TABLE names (
     id INTEGER PRIMARY KEY,
     text TEXT NOT NULL UNIQUE
@@ -83,7 +86,55 @@ CREATE TABLE scope_counts (
 ) WITHOUT ROWID;
 ";
 
-/// Sets the connection up and makes the tables where there are none; answers the version that it found or made.
+/// What format 2 adds. The indexes are partial: what a crawl has still to do is in `due`, `due_of_scope` or `leased`, what
+/// it has done is in `listed`, and what few items are is in `unusual`, too. Unchanged items are in neither: they are most
+/// of what there is, and would make every crawl a tenth slower.
+///
+/// A document with one reference, of the item whose id is its URL, is a row of columns; any other one has its references
+/// as JSON in `record` and null in those columns. `document_counts` is kept by the transactions that write documents.
+const FORMAT_2: &str = "
+DROP INDEX unusual;
+CREATE INDEX unusual ON items (source, state, id) WHERE state >= 4;
+CREATE INDEX listed ON items (source, crawl, state, id) WHERE state = 2 OR state >= 4;
+CREATE TABLE configurations (
+    source TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (source, number)
+) WITHOUT ROWID;
+CREATE TABLE intents (
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (source, id)
+) WITHOUT ROWID;
+CREATE TABLE index_in_force (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    name TEXT NOT NULL
+);
+CREATE TABLE documents (
+    index_name INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    alive INTEGER NOT NULL,
+    source INTEGER,
+    version INTEGER,
+    item_revision INTEGER,
+    last_updated INTEGER,
+    checksum BLOB,
+    extract TEXT,
+    record TEXT,
+    PRIMARY KEY (index_name, url)
+) WITHOUT ROWID;
+CREATE TABLE document_counts (
+    index_name INTEGER PRIMARY KEY,
+    alive INTEGER NOT NULL
+);
+";
+
+/// Sets the connection up and brings the file to the newest format, in one transaction; answers the version that the
+/// file has then, which is greater than [`VERSION`] where a newer program wrote it.
 pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -95,10 +146,14 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version != 0 {
+    if version >= VERSION {
         return Ok(version);
     }
-    transaction.execute_batch(TABLES)?;
+    if version == 0 {
+        transaction.execute_batch(FORMAT_1)?;
+    }
+    transaction.execute_batch(FORMAT_2)?;
+    migration::keep_content_of_format_1(&transaction)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(VERSION)

@@ -1,29 +1,25 @@
 use model::{ArchiveKey, Checksum, CrawlId, ItemId, PageUrl, SourceId, Timestamp, Version};
 
 use crate::records::{
-    Crawl, CrawlStatus, CrawlTotals, DeletionCapability, Disposition, Item, ItemError, ItemErrorKind,
-    ItemState, Lease, Orphan, RetryPolicy, Revision, SiteSettings, Source,
+    Crawl, CrawlKind, CrawlStatus, CrawlTotals, Decision, Disposition, Enumeration, Item, ItemError,
+    ItemErrorKind, ItemState, Lease, LogMarks, Orphan, OrphanReport, Revision, Ruling, Settings, Source,
 };
 use crate::transition::Sighting;
 
 const VALID: &str = "the samples are valid";
 
+/// Settings with this name, the rest by default.
+pub fn sample_settings(name: &str) -> Settings {
+    Settings {
+        name: name.to_owned(),
+        ..Settings::default()
+    }
+}
+
 /// A source of this name that was never crawled.
 pub fn sample_source(name: &str) -> Source {
-    Source {
-        id: SourceId::new(name).expect(VALID),
-        name: name.to_owned(),
-        revision: Revision::NEW,
-        configuration: 1,
-        site: SiteSettings::default(),
-        bucket: None,
-        retry: RetryPolicy::default(),
-        deletion: DeletionCapability::default(),
-        last_crawl_start: None,
-        active_crawl: None,
-        lock_epoch: 0,
-        created_at: Timestamp::default(),
-    }
+    let id = SourceId::new(name).expect(VALID);
+    Source::new(id, sample_settings(name), Timestamp::default())
 }
 
 /// A crawl of the source that started at this millisecond.
@@ -38,11 +34,17 @@ pub fn sample_crawl(source: &str, start: u64) -> Crawl {
         configuration: 1,
         epoch: 1,
         service: "testkit".into(),
+        alive_until: started_at,
         totals: CrawlTotals::default(),
         fetched_bytes: 0,
         fetches: 0,
         processing_ms: 0,
+        indexed: 0,
         reason: None,
+        kind: CrawlKind::Full,
+        enumeration: Enumeration::default(),
+        marks: LogMarks::default(),
+        orphans: OrphanReport::default(),
     }
 }
 
@@ -100,6 +102,16 @@ pub fn sample_item(crawl: &Crawl, host: &str, number: u32, state: ItemState) -> 
         parent: Some(ItemId::new("https://a.example/").expect(VALID)),
         depth: 2,
         aliases: vec![ItemId::new("https://a.example/old").expect(VALID)],
-        orphan: Some(Orphan { since: at, misses: 1 }),
+        orphan: Some(Orphan {
+            since: at,
+            misses: 1,
+            last: at,
+        }),
+        ruling: Some(Ruling {
+            decision: Decision::Requeue,
+            reason: "try once more".into(),
+            by: "testkit".into(),
+            at,
+        }),
     }
 }

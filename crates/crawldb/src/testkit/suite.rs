@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
-use model::{ItemId, SourceId, Timestamp};
+use model::{SourceId, Timestamp};
 
 use crate::port::{DueQuery, Scan, Store, StoreError, Written};
-use crate::records::{Crawl, Item, ItemState, Revision, Source};
-use crate::testkit::samples::{sample_crawl, sample_item, sample_sighting, sample_source};
+use crate::records::{Configuration, Crawl, Intent, Item, ItemState, Revision, Source};
+use crate::testkit::samples::{sample_crawl, sample_item, sample_settings, sample_sighting, sample_source};
+use crate::testkit::scans;
 
 /// Checks the contract of [`Store`] on an empty store and panics where it does not hold. Each check works on a
 /// source of its own.
@@ -14,9 +15,11 @@ pub async fn conformance(store: &dyn Store) -> Result<(), StoreError> {
     items_come_back_whole(store).await?;
     each_item_is_judged_alone(store).await?;
     due_items_come_longest_due_first(store).await?;
-    scans_page_in_the_order_of_ids(store).await?;
-    scans_find_what_they_ask_for(store).await?;
+    items_are_removed_by_revision(store).await?;
+    scans::conformance(store).await?;
     counts_follow_every_write(store).await?;
+    configurations_are_kept_as_they_were(store).await?;
+    intents_stay_until_they_are_removed(store).await?;
     a_deleted_source_takes_everything_along(store).await
 }
 
@@ -31,7 +34,7 @@ async fn sources_are_swapped(store: &dyn Store) -> Result<(), StoreError> {
     );
     let source = Source {
         revision: first,
-        name: "renamed".into(),
+        settings: sample_settings("renamed"),
         ..source
     };
     let second = written(store.put_source(&source).await?);
@@ -173,88 +176,77 @@ async fn due_items_come_longest_due_first(store: &dyn Store) -> Result<(), Store
     Ok(())
 }
 
-async fn scans_page_in_the_order_of_ids(store: &dyn Store) -> Result<(), StoreError> {
-    let crawl = sample_crawl("paged", 1_000);
-    let items = [5, 3, 1, 4, 2].map(|number| sample_item(&crawl, "a.example", number, ItemState::Success));
-    put_new(store, items.into()).await?;
+async fn items_are_removed_by_revision(store: &dyn Store) -> Result<(), StoreError> {
+    let crawl = sample_crawl("removed", 1_000);
+    let item = |number| sample_item(&crawl, "a.example", number, ItemState::Deleted);
+    let stored = put_new(store, vec![item(1), item(2)]).await?;
+    let late = Item {
+        revision: Revision(99),
+        ..stored[0].clone()
+    };
+    let answers = store.delete_items(&[late, stored[1].clone(), item(3)]).await?;
+    let expected = [
+        Written::Conflict(stored[0].revision),
+        Written::Done(stored[1].revision),
+        Written::Conflict(Revision::NEW),
+    ];
+    assert_eq!(answers, expected);
     store.refresh().await?;
     let source = crawl.id.source();
-    let mut found = Vec::new();
-    let mut after: Option<ItemId> = None;
-    loop {
-        let page = store
-            .scan(&Scan {
-                after: after.as_ref(),
-                limit: 2,
-                ..everything(&source)
-            })
-            .await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id.clone());
-        found.extend(numbers(&page));
-    }
-    assert_eq!(found, [1, 2, 3, 4, 5]);
+    assert_eq!(numbers(&store.scan(&Scan::all(&source, 9)).await?), [1]);
+    let counts = store.counts(&source, None).await?.by_state;
+    assert_eq!(counts, BTreeMap::from([(ItemState::Deleted, (1, 1))]));
+    let scopes = store.scopes(&source, &crawl.id).await?;
+    assert_eq!(scopes, [("a.example".to_owned(), 1, 0)]);
     Ok(())
 }
 
-async fn scans_find_what_they_ask_for(store: &dyn Store) -> Result<(), StoreError> {
-    let [old, new] = [1_000, 2_000].map(|start| sample_crawl("asked", start));
-    let item = |crawl, number, state| sample_item(crawl, "a.example", number, state);
-    let never = Item {
-        last_updated: None,
-        ..item(&new, 5, ItemState::Pending)
+async fn configurations_are_kept_as_they_were(store: &dyn Store) -> Result<(), StoreError> {
+    let source = sample_source("configured").id;
+    let configuration = |number, name| Configuration {
+        source: source.clone(),
+        number,
+        settings: sample_settings(name),
+        at: Timestamp::from_millis(number),
     };
-    let items = vec![
-        item(&old, 1, ItemState::Success),
-        item(&old, 2, ItemState::InFlight),
-        item(&new, 3, ItemState::InFlight),
-        item(&new, 4, ItemState::Escalated),
-        never,
-    ];
-    put_new(store, items).await?;
-    store.refresh().await?;
-    let source = crawl_source(&old);
-    let all = everything(&source);
-    let at = |millis| Some(Timestamp::from_millis(millis));
-    let in_states = |states| Scan {
-        states,
-        ..all.clone()
-    };
-    let expired = |millis, states| Scan {
-        lease_expired_at: at(millis),
-        states,
-        ..all.clone()
-    };
-    for (scan, expected) in [
-        (all.clone(), vec![1, 2, 3, 4, 5]),
-        (in_states(&[ItemState::InFlight]), vec![2, 3]),
-        (in_states(&[ItemState::Escalated]), vec![4]),
-        (in_states(&[ItemState::Escalated, ItemState::Success]), vec![1, 4]),
-        (
-            Scan {
-                crawl: Some(&new.id),
-                ..all.clone()
-            },
-            vec![3, 4, 5],
-        ),
-        (
-            Scan {
-                updated_since: at(2_000),
-                ..all.clone()
-            },
-            vec![3, 4],
-        ),
-        (expired(1_000, &[]), vec![2]),
-        (expired(2_000, &[ItemState::InFlight]), vec![2, 3]),
-    ] {
-        assert_eq!(numbers(&store.scan(&scan).await?), expected, "{scan:?}");
+    let [first, second] = [(1, "first"), (2, "second")].map(|(number, name)| configuration(number, name));
+    for configuration in [&second, &first, &configuration(1, "never in force")] {
+        store.put_configuration(configuration).await?;
     }
+    assert_eq!(store.list_configurations(&source).await?, [first, second]);
+    let other = sample_source("not-configured").id;
+    assert_eq!(store.list_configurations(&other).await?, []);
+    Ok(())
+}
+
+async fn intents_stay_until_they_are_removed(store: &dyn Store) -> Result<(), StoreError> {
+    let source = sample_source("intending").id;
+    let intent = |id: &str, at| Intent {
+        id: id.to_owned(),
+        source: source.clone(),
+        owner: "testkit".into(),
+        items: vec![sample_sighting("a.example", 1).id],
+        at: Timestamp::from_millis(at),
+    };
+    let (young, old) = (intent("a", 2_000), intent("b", 1_000));
+    store.put_intent(&young).await?;
+    store.put_intent(&intent("b", 9_000)).await?;
+    store.put_intent(&old).await?;
+    assert_eq!(
+        store.list_intents(&source).await?,
+        [old.clone(), young.clone()],
+        "oldest first, at once, and the last word of each id"
+    );
+    store.delete_intent(&source, &old.id).await?;
+    store.delete_intent(&source, &old.id).await?;
+    store.delete_intent(&sample_source("other").id, &young.id).await?;
+    assert_eq!(store.list_intents(&source).await?, [young]);
     Ok(())
 }
 
 async fn counts_follow_every_write(store: &dyn Store) -> Result<(), StoreError> {
     let [old, new] = [1_000, 2_000].map(|start| sample_crawl("counted", start));
-    let source = crawl_source(&old);
+    let source = old.id.source();
     let items = [1, 2, 3].map(|number| sample_item(&old, "a.example", number, ItemState::Pending));
     let mut items = put_new(store, items.into()).await?;
     items[0].state = ItemState::Success;
@@ -294,6 +286,21 @@ async fn a_deleted_source_takes_everything_along(store: &dyn Store) -> Result<()
     let item = sample_item(&crawl, "a.example", 1, ItemState::Pending);
     let ids = [item.id.clone()];
     put_new(store, vec![item]).await?;
+    let intent = Intent {
+        id: "begun".into(),
+        source: source.id.clone(),
+        owner: "testkit".into(),
+        items: ids.to_vec(),
+        at: crawl.started_at,
+    };
+    store.put_intent(&intent).await?;
+    let configuration = Configuration {
+        source: source.id.clone(),
+        number: 1,
+        settings: source.settings.clone(),
+        at: crawl.started_at,
+    };
+    store.put_configuration(&configuration).await?;
     store.delete_source(&source.id).await?;
     store.refresh().await?;
     assert_eq!(store.get_source(&source.id).await?, None);
@@ -301,23 +308,10 @@ async fn a_deleted_source_takes_everything_along(store: &dyn Store) -> Result<()
     assert_eq!(store.get_items(&source.id, &ids).await?, [None]);
     assert_eq!(store.counts(&source.id, None).await?.by_state, BTreeMap::new());
     assert_eq!(store.scopes(&source.id, &crawl.id).await?, []);
+    assert_eq!(store.scan(&Scan::all(&source.id, 9)).await?, []);
+    assert_eq!(store.list_intents(&source.id).await?, []);
+    assert_eq!(store.list_configurations(&source.id).await?, []);
     store.delete_source(&source.id).await
-}
-
-fn everything(source: &SourceId) -> Scan<'_> {
-    Scan {
-        source,
-        states: &[],
-        crawl: None,
-        updated_since: None,
-        lease_expired_at: None,
-        after: None,
-        limit: 100,
-    }
-}
-
-fn crawl_source(crawl: &Crawl) -> SourceId {
-    crawl.id.source()
 }
 
 /// An item as a first sighting makes it.
@@ -334,6 +328,7 @@ fn bare(item: &Item) -> Item {
         parent: None,
         aliases: Vec::new(),
         orphan: None,
+        ruling: None,
         ..item.clone()
     }
 }
@@ -349,7 +344,7 @@ async fn written_all(store: &dyn Store, items: &[Item]) -> Result<Vec<Revision>,
     Ok(store.put_items(items).await?.into_iter().map(written).collect())
 }
 
-async fn put_new(store: &dyn Store, items: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+pub(super) async fn put_new(store: &dyn Store, items: Vec<Item>) -> Result<Vec<Item>, StoreError> {
     let revisions = written_all(store, &items).await?;
     Ok(items
         .into_iter()
@@ -359,7 +354,7 @@ async fn put_new(store: &dyn Store, items: Vec<Item>) -> Result<Vec<Item>, Store
 }
 
 /// The numbers at the end of the sample ids.
-fn numbers(items: &[Item]) -> Vec<u32> {
+pub(super) fn numbers(items: &[Item]) -> Vec<u32> {
     let number = |item: &Item| {
         item.id
             .as_str()

@@ -1,6 +1,7 @@
 use std::fmt;
+use std::path::{Path, PathBuf};
 
-use model::{InvalidUrl, PageUrl};
+use model::{InvalidUrl, PageUrl, SourceId};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use retrieve::{Location, Scheme};
 
@@ -25,7 +26,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// Where the objects of a source are, and which URLs they have: a folder of a bucket, and the base that takes its place.
+/// Where the objects of a source are, and which URLs they have: a folder of a bucket or of this machine, and the base
+/// that takes its place.
 ///
 /// The URL of an object is the base followed by what its key has after the folder, percent-encoded; so the key is found
 /// back from the URL.
@@ -66,6 +68,9 @@ pub enum InvalidBucket {
         #[source]
         source: InvalidUrl,
     },
+    /// The path is not one of a folder.
+    #[error("{0:?} is not a folder that can be crawled: give its absolute path, in UTF-8")]
+    Folder(PathBuf),
     /// The base cannot be followed by keys.
     #[error("the base {0} must be a URL without a query")]
     Base(PageUrl),
@@ -97,6 +102,41 @@ impl BucketAddress {
         Ok(Self { folder, base })
     }
 
+    /// A folder of this machine, by its absolute path.
+    ///
+    /// Without a base it is `https://<name of the folder>.localhost/`: a host that belongs to nobody else (RFC 6761,
+    /// section 6.3), so what is found there is told from what comes from the web. Give the base under which people read
+    /// the files, if there is one.
+    ///
+    /// ```
+    /// let notes = crawler::BucketAddress::of_folder("/home/me/My Notes".as_ref(), None)?;
+    /// assert_eq!(notes.base().as_str(), "https://my-notes.localhost/");
+    /// let url = notes.url("/home/me/My Notes/tea/green.md").ok_or("no URL")?;
+    /// assert_eq!(url.as_str(), "https://my-notes.localhost/tea/green.md");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the path is not absolute or not UTF-8, or the base is none.
+    pub fn of_folder(path: &Path, base: Option<&PageUrl>) -> Result<Self, InvalidBucket> {
+        let invalid = || InvalidBucket::Folder(path.to_owned());
+        let text = path.to_str().filter(|_| path.is_absolute()).ok_or_else(invalid)?;
+        let folder = Location::object(Scheme::File, "", format!("{}/", text.trim_end_matches('/')));
+        let base = match base {
+            Some(base) => as_folder(base)?,
+            None => {
+                let name = path
+                    .file_name()
+                    .and_then(std::ffi::OsStr::to_str)
+                    .unwrap_or("root");
+                let name = SourceId::from_words(&name.replace('.', "-")).map_err(|_| invalid())?;
+                PageUrl::parse(&format!("https://{name}.localhost/")).map_err(|_| invalid())?
+            }
+        };
+        Ok(Self { folder, base })
+    }
+
     /// Whether `text` is meant as the address of a bucket.
     pub fn is_meant(text: &str) -> bool {
         ["s3://", "gs://", "az://"].iter().any(|scheme| {
@@ -123,7 +163,9 @@ impl BucketAddress {
     pub fn key(&self, url: &PageUrl) -> Option<String> {
         let encoded = url.as_str().strip_prefix(self.base.as_str())?;
         let name = percent_decode_str(encoded).decode_utf8().ok()?;
-        Some(format!("{}{name}", self.folder.key()))
+        // An encoded slash could hide a way out of the folder.
+        let leads_out = name.split('/').any(|part| matches!(part, "." | ".."));
+        (!leads_out).then(|| format!("{}{name}", self.folder.key()))
     }
 
     pub(super) fn folder(&self) -> &Location {
@@ -202,6 +244,31 @@ mod tests {
         check(&docs, "manual/a/../b", None);
         check(&docs, "manual/./b", None);
         check(&docs, &format!("manual/{}", "é".repeat(512)), None);
+    }
+
+    #[test]
+    fn no_url_leads_out_of_the_folder() {
+        let docs = BucketAddress::of_folder("/srv/docs".as_ref(), None).unwrap();
+        for path in ["..%2Fsecret", "a%2F..%2F..%2Fsecret", "%2E%2E/secret", ".%2Fa"] {
+            let url = PageUrl::parse(&format!("https://docs.localhost/{path}")).unwrap();
+            let key = docs.key(&url);
+            assert!(
+                key.as_deref().is_none_or(|key| key == "/srv/docs/secret"),
+                "{path}: {key:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_has_an_absolute_path() {
+        let base = |path: &str| {
+            BucketAddress::of_folder(path.as_ref(), None).map(|address| address.base().to_string())
+        };
+        assert_eq!(base("/srv/Docs.v2/").unwrap(), "https://docs-v2.localhost/");
+        assert_eq!(base("/").unwrap(), "https://root.localhost/");
+        for path in ["docs", "", "/srv/日本"] {
+            assert!(base(path).is_err(), "{path}");
+        }
     }
 
     #[test]

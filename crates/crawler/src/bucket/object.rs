@@ -2,8 +2,9 @@ use crawldb::ItemErrorKind;
 use retrieve::hooks::{FileStart, StatefulHook};
 use retrieve::{Entry, Error, ErrorKind, FileMeta, FileReader, Files, Hooks, Source};
 
-use super::Bucket;
+use super::disk::{Disk, Read};
 use super::listed::Said;
+use super::{Bucket, BucketAccess, Store};
 use crate::fetch::{Body, FetchError, Reply, Request, SNIFFED_BYTES, kept};
 
 /// What a bucket calls an object of which nobody said what it is.
@@ -27,7 +28,11 @@ impl Bucket {
         if let Some(reply) = self.unwanted(&key, said.size, request) {
             return Ok(reply);
         }
-        let reading = self.read_newest(&key, said, request);
+        let access = match &self.store {
+            Store::Remote(access) => access,
+            Store::Disk(disk) => return self.read_file(disk, key, request).await,
+        };
+        let reading = self.read_newest(access, &key, said, request);
         let read = tokio::time::timeout(self.timeout, reading).await;
         match read {
             Ok(Ok(reply)) => Ok(reply),
@@ -53,33 +58,79 @@ impl Bucket {
     }
 
     /// Reads the object that was listed: what is known needs not be asked for. If it is another one by now, reads that.
-    async fn read_newest(&self, key: &str, said: Said, request: &Request<'_>) -> Result<Reply, Error> {
+    async fn read_newest(
+        &self,
+        access: &BucketAccess,
+        key: &str,
+        said: Said,
+        request: &Request<'_>,
+    ) -> Result<Reply, Error> {
         let unknown = Entry::new(self.address.folder().with_key(key));
         let listed = Entry {
             size: said.size,
             etag: said.etag.map(String::from),
             ..unknown.clone()
         };
-        match self.read(key, listed, request).await {
-            Err(error) if error.kind() == ErrorKind::Changed => self.read(key, unknown, request).await,
+        match self.read(access, key, listed, request).await {
+            Err(error) if error.kind() == ErrorKind::Changed => {
+                self.read(access, key, unknown, request).await
+            }
             read => read,
         }
     }
 
-    async fn read(&self, key: &str, entry: Entry, request: &Request<'_>) -> Result<Reply, Error> {
-        let download = self.request(Source::Object(entry));
+    async fn read(
+        &self,
+        access: &BucketAccess,
+        key: &str,
+        entry: Entry,
+        request: &Request<'_>,
+    ) -> Result<Reply, Error> {
+        let download = access.request(Source::Object(entry));
         let hooks = match request.etag {
             Some(etag) => Hooks::default().stateful(Unchanged {
                 etag: etag.to_owned(),
             }),
             None => Hooks::default(),
         };
-        let mut files = self.access.retriever.read(download, hooks)?;
+        let mut files = access.retriever.read(download, hooks)?;
         match files.next_file().await {
             Some(Ok(file)) => self.take(key, file, request).await,
             Some(Err((_, error))) => Err(error),
             None => unread(files, request).await,
         }
+    }
+
+    async fn read_file(&self, disk: &Disk, key: String, request: &Request<'_>) -> Result<Reply, FetchError> {
+        let reading = disk.read(key.clone(), request.etag.map(str::to_owned), request.max_bytes);
+        let late = || FetchError::passing(ItemErrorKind::Timeout, "not the whole file in time");
+        let read = tokio::time::timeout(self.timeout, reading)
+            .await
+            .map_err(|_| late())??;
+        let (bytes, etag) = match read {
+            Read::File { bytes, etag } => (bytes, etag),
+            Read::Unchanged => return Ok(unchanged(request)),
+            Read::TooLarge(size) => return Ok(Reply::Unwanted(format!("{size} bytes"))),
+            Read::Gone => return Ok(Reply::Gone(404)),
+        };
+        let content_type = media_type(&key);
+        let is_gzip = bytes.starts_with(&GZIP);
+        let sniffed = if is_gzip {
+            &[]
+        } else {
+            &bytes[..bytes.len().min(SNIFFED_BYTES)]
+        };
+        if let Some(what) = (request.unwanted)(content_type, sniffed, request.url) {
+            return Ok(Reply::Unwanted(what));
+        }
+        Ok(Reply::Page(Body {
+            is_gzip,
+            bytes,
+            content_type: content_type.map(str::to_owned),
+            etag: Some(etag),
+            last_modified: None,
+            robots_tags: Vec::new(),
+        }))
     }
 
     async fn take(&self, key: &str, mut file: FileReader, request: &Request<'_>) -> Result<Reply, Error> {

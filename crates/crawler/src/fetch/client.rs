@@ -7,7 +7,7 @@ use reqwest::{Client, Response, StatusCode};
 use rustc_hash::FxHashMap;
 
 use super::error::FetchError;
-use super::reply::{Body, Reply, too_large};
+use super::reply::{Body, Probed, Reply, too_large};
 use super::resolve::{self, Anywhere, InvalidOverride, Override, PublicOnly};
 use super::retry_after;
 
@@ -94,6 +94,28 @@ impl Fetcher {
     }
 
     pub(crate) async fn fetch(&self, request: &Request<'_>) -> Result<Reply, FetchError> {
+        judge(self.send(request).await?, request).await
+    }
+
+    /// Whether the page is there; its body is not read.
+    pub(crate) async fn probe(&self, request: &Request<'_>) -> Result<Probed, FetchError> {
+        let response = self.send(request).await?;
+        let status = response.status();
+        let moved = |response: &Response| {
+            redirect(response.headers(), status).map(|target| match status.as_u16() {
+                301 | 308 => Probed::Moved(target),
+                _ => Probed::Elsewhere(target),
+            })
+        };
+        match status.as_u16() {
+            200..=299 | 304 => Ok(Probed::There),
+            301 | 302 | 303 | 307 | 308 => moved(&response),
+            404 | 410 => Ok(Probed::Gone(format!("HTTP {status}"))),
+            _ => Err(refused(&response, request)),
+        }
+    }
+
+    async fn send(&self, request: &Request<'_>) -> Result<Response, FetchError> {
         let mut get = self.client_for(request.url)?.get(request.url.as_url().clone());
         if let Some(etag) = request.etag {
             get = get.header(header::IF_NONE_MATCH, etag);
@@ -101,8 +123,7 @@ impl Fetcher {
         if let Some(last_modified) = request.last_modified {
             get = get.header(header::IF_MODIFIED_SINCE, last_modified);
         }
-        let response = get.send().await.map_err(|error| FetchError::of(&error))?;
-        judge(response, request).await
+        get.send().await.map_err(|error| FetchError::of(&error))
     }
 }
 
@@ -145,13 +166,13 @@ async fn judge(response: Response, request: &Request<'_>) -> Result<Reply, Fetch
             etag: kept_header(headers, header::ETAG),
             last_modified: kept_header(headers, header::LAST_MODIFIED),
         }),
-        301 | 302 | 303 | 307 | 308 => redirect(headers, status),
+        301 | 302 | 303 | 307 | 308 => redirect(headers, status).map(Reply::Redirect),
         404 | 410 => Ok(Reply::Gone(status.as_u16())),
-        _ => Err(refusal(status, text(headers, header::RETRY_AFTER), request.now)),
+        _ => Err(refused(&response, request)),
     }
 }
 
-fn redirect(headers: &HeaderMap, status: StatusCode) -> Result<Reply, FetchError> {
+fn redirect(headers: &HeaderMap, status: StatusCode) -> Result<String, FetchError> {
     let missing = || {
         FetchError::permanent(
             ItemErrorKind::Redirect,
@@ -159,8 +180,13 @@ fn redirect(headers: &HeaderMap, status: StatusCode) -> Result<Reply, FetchError
         )
     };
     text(headers, header::LOCATION)
-        .map(|target| Reply::Redirect(target.to_owned()))
+        .map(str::to_owned)
         .ok_or_else(missing)
+}
+
+fn refused(response: &Response, request: &Request<'_>) -> FetchError {
+    let retry_after = text(response.headers(), header::RETRY_AFTER);
+    refusal(response.status(), retry_after, request.now)
 }
 
 fn refusal(status: StatusCode, retry_after: Option<&str>, now: Timestamp) -> FetchError {

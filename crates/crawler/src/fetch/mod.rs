@@ -8,5 +8,5 @@ mod retry_after;
 
 pub(crate) use self::client::{FetchOptions, Fetcher, FetcherError, Request, SNIFFED_BYTES, kept};
 pub(crate) use self::error::FetchError;
-pub(crate) use self::reply::{Body, Reply, inflate};
+pub(crate) use self::reply::{Body, Probed, Reply, inflate};
 pub use self::resolve::InvalidOverride;

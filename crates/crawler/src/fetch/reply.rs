@@ -23,6 +23,19 @@ pub(crate) enum Reply {
     Gone(u16),
 }
 
+/// What a source answered to the question whether an item is there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Probed {
+    /// It is.
+    There,
+    /// It is not, and how the source said so.
+    Gone(String),
+    /// It is at this reference from now on (HTTP 301, 308).
+    Moved(String),
+    /// It is at this reference for the moment (HTTP 302, 303, 307).
+    Elsewhere(String),
+}
+
 /// A body as it came, and what its headers said.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Body {

@@ -1,7 +1,7 @@
 //! Crawls of buckets.
 
-use crawldb::{Crawl, CrawlStatus};
-use crawler::CrawlError;
+use crawldb::{Crawl, CrawlKind, CrawlStatus};
+use crawler::{CrawlError, Takeover};
 
 use crate::s3::S3;
 use crate::world::{World, check, check_completed};
@@ -98,7 +98,7 @@ async fn crawl_twice(s3: &S3) {
         &world.items().await,
         "/a.html: unchanged indexed
         /b.html: indexed
-        /c.html: indexed",
+        /c.html: deleted",
     );
     assert_eq!(
         (crawl.totals.seen, crawl.totals.changed, crawl.totals.unchanged),
@@ -111,14 +111,14 @@ async fn crawl_twice(s3: &S3) {
 async fn what_did_not_change_is_not_asked_for_again() {
     let s3 = S3::holding(&THREE).await;
     crawl_twice(&s3).await;
-    assert_eq!(s3.asked(), ["b.html"]);
+    assert_eq!(s3.asked(), ["b.html", "c.html"]);
 }
 
 #[tokio::test]
 async fn what_did_not_change_is_not_read_where_the_listing_does_not_tell() {
     let s3 = S3::holding_untagged(&THREE).await;
     crawl_twice(&s3).await;
-    assert_eq!(s3.asked(), ["a.html", "b.html"]);
+    assert_eq!(s3.asked(), ["a.html", "b.html", "c.html"]);
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn a_source_that_cannot_be_a_bucket_is_refused() {
         ("s3:///a", "name a bucket"),
     ] {
         let world = bucket(&s3, address).await;
-        match world.crawler().start(&world.source).await {
+        match world.crawler().start(&world.source, CrawlKind::Full).await {
             Err(CrawlError::Settings { reason: said, .. }) => assert!(said.contains(reason), "{said}"),
             other => panic!("{other:?}"),
         }
@@ -232,12 +232,15 @@ async fn a_stopped_crawl_goes_on() {
     let s3 = S3::holding(&objects).await;
     let world = World::of_bucket("s3://docs/", s3.access("secret"), |site| site.delay_ms = 5).await;
     let crawler = world.crawler();
-    let id = crawler.start(&world.source).await.unwrap();
+    let id = world.start(&crawler).await;
     let mut progress = crawler.progress(&id).unwrap();
     progress.wait_for(|progress| progress.fetches > 10).await.unwrap();
     crawler.stop().await;
     let crawler = world.crawler();
-    assert_eq!(crawler.resume().await.unwrap(), std::slice::from_ref(&id));
+    assert_eq!(
+        crawler.resume(Takeover::All).await.unwrap(),
+        std::slice::from_ref(&id)
+    );
     check_completed(&world.ended(&crawler, &id).await);
     crawler.stop().await;
     let items = world.items().await;

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crawler::Takeover;
+use updates::{LogOptions, UpdateLog};
+
 use crate::site::{Answer, Server, Site};
 use crate::world::{World, check_completed};
 
@@ -32,13 +35,16 @@ async fn a_stopped_crawl_goes_on_as_if_nothing_had_been() {
     assert_eq!(whole.len(), 121);
     let world = World::new(&server, |site| site.delay_ms = 8).await;
     let crawler = world.crawler();
-    let id = crawler.start(&world.source).await.unwrap();
+    let id = world.start(&crawler).await;
     let mut progress = crawler.progress(&id).unwrap();
     progress.wait_for(|progress| progress.fetches > 10).await.unwrap();
     crawler.stop().await;
     assert!(world.items().await.values().all(|fate| fate != "inflight"));
     let crawler = world.crawler();
-    assert_eq!(crawler.resume().await.unwrap(), std::slice::from_ref(&id));
+    assert_eq!(
+        crawler.resume(Takeover::All).await.unwrap(),
+        std::slice::from_ref(&id)
+    );
     check_completed(&world.ended(&crawler, &id).await);
     crawler.stop().await;
     assert_eq!(world.items().await, whole);
@@ -49,12 +55,14 @@ async fn a_stopped_crawl_goes_on_as_if_nothing_had_been() {
     );
 }
 
-/// The end of a runtime looks like a failed attempt to some requests.
+/// The end of a runtime looks like a failed attempt to some requests, and leaves members of groups behind.
 async fn patient_world(server: &Server) -> World {
-    let world = World::new(server, |_| ()).await;
-    let mut source = world.crawldb.source(&world.source).await.unwrap().unwrap();
-    source.retry.max_retries = 100;
-    world.crawldb.update_source(source).await.unwrap();
+    let mut world = World::new(server, |_| ()).await;
+    world.log = UpdateLog::memory_with(LogOptions {
+        session: Duration::from_millis(100),
+        ..LogOptions::default()
+    });
+    world.change(|settings| settings.retry.max_retries = 100).await;
     world
 }
 
@@ -70,10 +78,10 @@ fn crash(server: &Server, world: &World, life: Duration) -> usize {
             .unwrap();
         let ended = runtime.block_on(async {
             let crawler = world.crawler();
-            let resumed = crawler.resume().await.unwrap();
+            let resumed = crawler.resume(Takeover::All).await.unwrap();
             let id = match resumed.into_iter().next() {
                 Some(id) => id,
-                None if lives == 1 => crawler.start(&world.source).await.unwrap(),
+                None if lives == 1 => world.start(&crawler).await,
                 None => return true,
             };
             let wait = world.ended(&crawler, &id);

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crawldb::CrawlStatus;
 use crawler::BreakerOptions;
 use model::PageUrl;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 
 use crate::site::{Answer, Site};
 use crate::world::{World, check, check_completed};
@@ -59,6 +61,60 @@ async fn retry_after_is_honoured() {
         "{:?}",
         times[2] - times[1]
     );
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured_up_to_a_limit() {
+    let server = Site::default()
+        .links("/", "/busy")
+        .on("/busy", |asked| match asked.before {
+            0 => Answer::status(503).with("retry-after", "86400"),
+            _ => Answer::html("<p>now</p>"),
+        })
+        .serve()
+        .await;
+    let mut world = World::new(&server, |_| ()).await;
+    world.options.max_retry_after = Duration::from_millis(400);
+    world.options.breaker.max_pause = Duration::from_millis(100);
+    check_completed(&world.crawl().await);
+    let times = server.times();
+    let waited = times[2] - times[1];
+    assert!(waited >= Duration::from_millis(380), "{waited:?}");
+}
+
+#[tokio::test]
+async fn what_happened_is_counted() {
+    let server = Site::default()
+        .links("/", "/flaky /gone")
+        .on("/flaky", |asked| match asked.before {
+            0 => Answer::status(500),
+            _ => Answer::html("<p>at last</p>"),
+        })
+        .answer("/sitemap.xml", Answer::of("text/plain", b""))
+        .serve()
+        .await;
+    let world = World::new(&server, |_| ()).await;
+    let crawler = world.crawler();
+    let mut registry = Registry::default();
+    crawler.register_metrics(&mut registry);
+    let id = world.start(&crawler).await;
+    check_completed(&world.ended(&crawler, &id).await);
+    crawler.stop().await;
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    for line in [
+        r#"haul_crawler_items_total{to="applied"} 2"#,
+        r#"haul_crawler_items_total{to="retry"} 1"#,
+        r#"haul_crawler_items_total{to="deleted"} 1"#,
+        r#"haul_crawler_found_items_total{origin="start"} 1"#,
+        r#"haul_crawler_found_items_total{origin="link"} 2"#,
+        r#"haul_crawler_receipts_total{outcome="success"} 3"#,
+        r#"haul_crawler_errors_total{kind="server"} 1"#,
+        r#"haul_crawler_stage_seconds_count{stage="fetch"} 4"#,
+        "haul_crawler_expired_leases_total 0",
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line} in\n{text}");
+    }
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! Everything that a crawl needs, in memory.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use archive::Archive;
 use crawldb::{
-    Crawl, CrawlStatus, Crawldb, DeletionCapability, Disposition, Item, ItemState, RetryPolicy, Revision,
-    Scan, SiteSettings, Source,
+    Crawl, CrawlKind, CrawlStatus, Crawldb, Disposition, Item, ItemState, RetryPolicy, Scan, Settings,
+    SiteSettings, SourceKind,
 };
-use crawler::{BucketAccess, Crawler, CrawlerDeps, CrawlerOptions};
-use model::{CrawlId, PageUrl, SourceId, Timestamp};
-use updates::{Applied, Change, Control, Partition, UpdateLog, topics};
+use crawler::{BucketAccess, Clock, Crawler, CrawlerDeps, CrawlerOptions, StartedCrawl};
+use ledger::Ledger;
+use model::{CrawlId, ItemId, PageUrl, SourceId, Timestamp};
+use updates::{Applied, Change, Control, Entry, LiveChange, LiveUpdate, Partition, UpdateLog, topics};
 
 use crate::site::Server;
 
@@ -35,7 +37,7 @@ impl World {
         };
         change(&mut site);
         let world = Self::empty(None);
-        world.crawldb.add_source(world.source(site)).await.unwrap();
+        world.add(settings(SourceKind::Site, site)).await;
         world
     }
 
@@ -53,18 +55,16 @@ impl World {
         };
         change(&mut site);
         let world = Self::empty(Some(access));
-        let source = Source {
-            bucket: Some(address.to_owned()),
-            ..world.source(site)
-        };
-        world.crawldb.add_source(source).await.unwrap();
+        let address = address.to_owned();
+        world.add(settings(SourceKind::Bucket { address }, site)).await;
         world
     }
 
-    fn empty(buckets: Option<BucketAccess>) -> Self {
+    pub(crate) fn empty(buckets: Option<BucketAccess>) -> Self {
         let options = CrawlerOptions {
             stop_grace: Duration::from_secs(2),
             robots_patience: Duration::from_millis(100),
+            drain_patience: Duration::from_millis(500),
             ..CrawlerOptions::default()
         };
         Self {
@@ -77,44 +77,91 @@ impl World {
         }
     }
 
-    fn source(&self, site: SiteSettings) -> Source {
-        Source {
-            id: self.source.clone(),
-            name: "A site".into(),
-            revision: Revision::NEW,
-            configuration: 1,
-            site,
-            bucket: None,
-            retry: RetryPolicy {
-                max_retries: 2,
-                initial_ms: 10,
-                max_ms: 50,
-                multiplier: 2.0,
-            },
-            deletion: DeletionCapability::Enumerate,
-            last_crawl_start: None,
-            active_crawl: None,
-            lock_epoch: 0,
-            created_at: Timestamp::from_millis(1),
+    pub(crate) async fn add(&self, settings: Settings) {
+        let now = Timestamp::from_millis(1);
+        self.crawldb
+            .add_source(self.source.clone(), settings, now)
+            .await
+            .unwrap();
+    }
+
+    /// Changes the settings of the source.
+    pub(crate) async fn change(&self, change: impl FnOnce(&mut Settings)) {
+        let source = self.crawldb.source(&self.source).await.unwrap().unwrap();
+        let mut settings = source.settings;
+        change(&mut settings);
+        let now = Clock::system().now();
+        let changed = self
+            .crawldb
+            .update_source(&source.id, source.configuration, settings, now);
+        changed.await.unwrap();
+    }
+
+    /// The same world as another process sees it.
+    pub(crate) fn with_stores(&self, crawldb: Crawldb, log: UpdateLog) -> Self {
+        Self {
+            crawldb,
+            log,
+            ..self.clone()
         }
     }
 
+    /// The source itself tells of a page.
+    pub(crate) async fn tell_of(&self, url: &PageUrl) {
+        let update = LiveUpdate {
+            item: ItemId::new(url.as_str()).unwrap(),
+            url: url.clone(),
+            at: None,
+            change: LiveChange::Fetch,
+        };
+        let entry = Entry {
+            key: update.item.to_string(),
+            scope: url.host().to_string(),
+            value: Some(update),
+        };
+        self.log
+            .append(&topics::live(&self.source), &[entry])
+            .await
+            .unwrap();
+    }
+
+    /// Waits until the condition holds for the newest crawls, newest first.
+    pub(crate) async fn crawls(&self, holds: impl Fn(&[Crawl]) -> bool) -> Vec<Crawl> {
+        for _ in 0..1_500 {
+            let crawls = self.crawldb.crawls(Some(&self.source), 9).await.unwrap();
+            if holds(&crawls) {
+                return crawls;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{:#?}", self.crawldb.crawls(Some(&self.source), 9).await)
+    }
+
     pub(crate) fn crawler(&self) -> Crawler {
+        static LIVES: AtomicUsize = AtomicUsize::new(0);
+        let owner = format!("test-{}", LIVES.fetch_add(1, Ordering::Relaxed));
         let deps = CrawlerDeps {
-            crawldb: self.crawldb.clone(),
-            log: self.log.clone(),
+            ledger: Ledger::new(self.crawldb.clone(), self.log.clone(), &owner),
             archive: self.archive.clone(),
             pdf: None,
             buckets: self.buckets.clone(),
-            service: "test".into(),
+            service: owner,
         };
         Crawler::new(deps, self.options.clone())
+    }
+
+    /// Begins a full crawl.
+    pub(crate) async fn start(&self, crawler: &Crawler) -> CrawlId {
+        match crawler.start(&self.source, CrawlKind::Full).await.unwrap() {
+            StartedCrawl::Running(id) => id,
+            queued => panic!("{queued:?}"),
+        }
     }
 
     /// Crawls once, from start to end.
     pub(crate) async fn crawl(&self) -> Crawl {
         let crawler = self.crawler();
-        let id = crawler.start(&self.source).await.unwrap();
+        let id = self.start(&crawler).await;
         let crawl = self.ended(&crawler, &id).await;
         crawler.stop().await;
         crawl
@@ -130,15 +177,7 @@ impl World {
     }
 
     pub(crate) async fn all_items(&self) -> Vec<Item> {
-        let scan = Scan {
-            source: &self.source,
-            states: &[],
-            crawl: None,
-            updated_since: None,
-            lease_expired_at: None,
-            after: None,
-            limit: 10_000,
-        };
+        let scan = Scan::all(&self.source, 10_000);
         self.crawldb.items(&scan).await.unwrap()
     }
 
@@ -166,7 +205,7 @@ impl World {
         for applied in &records {
             let change = match applied.change {
                 Change::Upsert { .. } => "upsert",
-                Change::Delete => "delete",
+                Change::Delete { .. } => "delete",
             };
             newest.insert(place(&PageUrl::parse(applied.item.as_str()).unwrap()), change);
         }
@@ -177,7 +216,7 @@ impl World {
         self.read(topics::CONTROL).await
     }
 
-    async fn read<T: serde::de::DeserializeOwned>(&self, topic: &str) -> Vec<T> {
+    pub(crate) async fn read<T: serde::de::DeserializeOwned>(&self, topic: &str) -> Vec<T> {
         let mut values = Vec::new();
         for (number, marks) in (0..).zip(self.log.watermarks(topic).await.unwrap()) {
             let partition = Partition {
@@ -193,6 +232,21 @@ impl World {
             }
         }
         values
+    }
+}
+
+pub(crate) fn settings(kind: SourceKind, site: SiteSettings) -> Settings {
+    Settings {
+        name: "A site".into(),
+        kind,
+        site,
+        retry: RetryPolicy {
+            max_retries: 2,
+            initial_ms: 10,
+            max_ms: 50,
+            multiplier: 2.0,
+        },
+        ..Settings::default()
     }
 }
 

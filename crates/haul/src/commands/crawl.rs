@@ -3,13 +3,15 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use archive::Manifest;
-use crawldb::{Crawl, CrawlStatus, Source};
-use crawler::{CrawlError, Progress};
+use crawldb::{Crawl, CrawlKind, CrawlStatus, Source, SourceKind};
+use crawler::{CrawlError, Progress, StartedCrawl, Takeover};
 use model::{CrawlId, Host, PageUrl, SourceId, Timestamp};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{self, Site};
+use crate::assembly::Company;
+use crate::cli::{self, CrawlAction, Site};
+use crate::commands::replay;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Usage};
@@ -21,12 +23,15 @@ use crate::site::{self, Place};
 
 /// Crawls into the data folder, packs every host, and says how to search them.
 pub(crate) async fn run(config: &Config, output: Output, crawl: &cli::Crawl) -> Result<Exit> {
+    if let Some(CrawlAction::Replay(replay)) = &crawl.action {
+        return replay::run(config, output, replay).await;
+    }
     let folder = DataFolder::create(&config.data)?;
     let _lock = folder.lock("haul crawl")?;
     let stop = shutdown::listen()?;
-    let service = Service::start(config, &folder).await?;
+    let service = Service::start(config, &folder, Company::Alone, false).await?;
     let source = choose_source(&service, crawl).await?;
-    let Some(done) = crawl_and_pack(&service, &source, &stop).await? else {
+    let Some(done) = crawl_and_pack(&service, &source, kind(crawl), &stop).await? else {
         output::say(&format!(
             "stopped; the same command goes on where it was: haul crawl {source}{}",
             where_it_is(config)
@@ -59,15 +64,11 @@ pub(crate) async fn into_file(
     };
     let folder = DataFolder::create(&config.data)?;
     let stop = shutdown::listen()?;
-    let service = Service::start(&config, &folder).await?;
+    let service = Service::start(&config, &folder, Company::Alone, false).await?;
     let id = SourceId::from_words(start.host().as_str())?;
-    let place = Place {
-        start: vec![start.clone()],
-        bucket: None,
-    };
-    let source = site::new_source(id, place, site, now())?;
-    let id = service.stores.crawldb.add_source(source).await?.id;
-    let Some(done) = crawl_and_pack(&service, &id, &stop).await? else {
+    let settings = site::settings(&id, Place::of_site(vec![start.clone()]), site)?;
+    let id = service.stores.crawldb.add_source(id, settings, now()).await?.id;
+    let Some(done) = crawl_and_pack(&service, &id, CrawlKind::Full, &stop).await? else {
         return Ok(Exit::Interrupted);
     };
     service.stop().await?;
@@ -110,14 +111,15 @@ pub(crate) struct Done {
 pub(crate) async fn crawl_and_pack(
     service: &Service,
     source: &SourceId,
+    kind: CrawlKind,
     stop: &CancellationToken,
 ) -> Result<Option<Done>> {
-    let resumed = service.crawler.resume().await?;
+    let resumed = service.crawler.resume(Takeover::All).await?;
     let bar = CrawlBar::new();
     let id = match left_unpacked(service, source).await? {
         Some(id) => id,
         None => {
-            let id = resume_or_start(service, source, &resumed).await?;
+            let id = resume_or_start(service, source, kind, &resumed).await?;
             let crawled = follow(service, &id, &bar, stop).await;
             if !crawled? {
                 bar.end();
@@ -181,7 +183,8 @@ async fn packing_failed(service: &Service) -> String {
 /// The crawl that was complete when its process ended, and whose packs were not all published: only that is left.
 async fn left_unpacked(service: &Service, source: &SourceId) -> Result<Option<CrawlId>> {
     let newest = service.stores.crawldb.crawls(Some(source), 1).await?.pop();
-    let Some(crawl) = newest.filter(|crawl| crawl.status == CrawlStatus::Completed) else {
+    let is_complete = |crawl: &Crawl| matches!(crawl.status, CrawlStatus::Completed | CrawlStatus::Blocked);
+    let Some(crawl) = newest.filter(is_complete) else {
         return Ok(None);
     };
     if !service.packer.has_unpublished(source).await? {
@@ -194,13 +197,28 @@ async fn left_unpacked(service: &Service, source: &SourceId) -> Result<Option<Cr
     Ok(Some(crawl.id))
 }
 
-async fn resume_or_start(service: &Service, source: &SourceId, resumed: &[CrawlId]) -> Result<CrawlId> {
+fn kind(crawl: &cli::Crawl) -> CrawlKind {
+    match crawl.incremental {
+        true => CrawlKind::Incremental,
+        false => CrawlKind::Full,
+    }
+}
+
+async fn resume_or_start(
+    service: &Service,
+    source: &SourceId,
+    kind: CrawlKind,
+    resumed: &[CrawlId],
+) -> Result<CrawlId> {
     if let Some(id) = resumed.iter().find(|id| id.source() == *source) {
         output::say(&format!("going on with crawl {id}"));
         return Ok(id.clone());
     }
-    match service.crawler.start(source).await {
-        Ok(id) => Ok(id),
+    match service.crawler.start(source, kind).await {
+        Ok(StartedCrawl::Running(id)) => Ok(id),
+        Ok(StartedCrawl::Queued(before)) => {
+            bail!("{before} crawls of {source} are before this one; it starts after them")
+        }
         Err(error @ CrawlError::Settings { .. }) => bail!(Usage(error.to_string())),
         Err(error) => Err(error.into()),
     }
@@ -232,9 +250,11 @@ async fn choose_source(service: &Service, crawl: &cli::Crawl) -> Result<SourceId
         && let Ok(id) = SourceId::new(name.as_str())
         && let Some(source) = crawldb.source(&id).await?
     {
-        let place = match (&source.bucket, &crawl.base) {
-            (Some(bucket), Some(base)) => Some(Place::new(std::slice::from_ref(bucket), Some(base))?),
-            (None, Some(_)) => bail!(Usage(format!("--base is for buckets, and {id} is a site"))),
+        let place = match (&source.settings.kind, &crawl.base) {
+            (SourceKind::Bucket { address }, Some(base)) => {
+                Some(Place::new(std::slice::from_ref(address), Some(base))?)
+            }
+            (_, Some(_)) => bail!(Usage(format!("--base is for buckets, and {id} is a site"))),
             (_, None) => None,
         };
         return change(service, source, place, &crawl.site).await;
@@ -247,27 +267,28 @@ async fn choose_source(service: &Service, crawl: &cli::Crawl) -> Result<SourceId
     if let Some(source) = crawldb.source(&id).await? {
         return change(service, source, Some(place), &crawl.site).await;
     }
-    Ok(crawldb
-        .add_source(site::new_source(id, place, &crawl.site, now())?)
-        .await?
-        .id)
+    let settings = site::settings(&id, place, &crawl.site)?;
+    Ok(crawldb.add_source(id, settings, now()).await?.id)
 }
 
 async fn change(service: &Service, source: Source, place: Option<Place>, site: &Site) -> Result<SourceId> {
-    let mut changed = source.clone();
+    let mut changed = source.settings.clone();
     if let Some(place) = place {
-        if place.bucket != source.bucket {
-            let now_at = source.bucket.as_deref().unwrap_or("a site");
+        if place.kind != source.settings.kind {
             bail!(Usage(format!(
-                "the source {} is {now_at}: give the other one a name of its own with --source",
-                source.id
+                "the source {} is {}: give the other one a name of its own with --source",
+                source.id,
+                site::place_of(&source.settings)
             )));
         }
         changed.site.start = place.start;
     }
     site::apply(site, &mut changed.site)?;
-    if changed.site != source.site {
-        service.stores.crawldb.update_source(changed).await?;
+    if changed != source.settings {
+        let crawldb = &service.stores.crawldb;
+        crawldb
+            .update_source(&source.id, source.configuration, changed, now())
+            .await?;
     }
     Ok(source.id)
 }
@@ -314,6 +335,12 @@ pub(crate) fn summarise(done: &Done) {
             output::bytes(current.size)
         ));
     }
+    if let Some(why) = &crawl.orphans.blocked {
+        output::say(&format!(
+            "{why}; if they are gone: haul orphan approve {} --reason TEXT",
+            crawl.id
+        ));
+    }
     if let Some(reason) = &crawl.reason {
         output::say(&format!("error: {reason}"));
     }
@@ -333,7 +360,8 @@ fn where_it_is(config: &Config) -> String {
 }
 
 fn exit_of(crawl: &Crawl) -> Exit {
-    if crawl.status == CrawlStatus::Completed {
+    // A crawl that waits for a word about orphans has brought everything that it could.
+    if matches!(crawl.status, CrawlStatus::Completed | CrawlStatus::Blocked) {
         Exit::Done
     } else {
         Exit::Failed

@@ -1,9 +1,10 @@
 use anyhow::{Context, Result, bail};
-use crawldb::RetryPolicy;
+use crawldb::{CrawlKind, RetryPolicy};
 use model::{PageUrl, SourceId};
 use search::Request;
 use tokio::net::TcpListener;
 
+use crate::assembly::Company;
 use crate::cli::{self, Site};
 use crate::commands::{crawl, search as searching, up};
 use crate::config::Config;
@@ -32,9 +33,9 @@ pub(crate) async fn run(config: &Config, output: Output, demo: &cli::Demo) -> Re
         site.start()
     ));
 
-    let service = Service::start(&config, &folder).await?;
+    let service = Service::start(&config, &folder, Company::Alone, !demo.once).await?;
     let source = add_source(&service, &site).await?;
-    let Some(done) = crawl::crawl_and_pack(&service, &source, &stop).await? else {
+    let Some(done) = crawl::crawl_and_pack(&service, &source, CrawlKind::Full, &stop).await? else {
         return Ok(Exit::Interrupted);
     };
     crawl::summarise(&done);
@@ -54,7 +55,7 @@ pub(crate) async fn run(config: &Config, output: Output, demo: &cli::Demo) -> Re
         output::say(&format!(
             "search page, sources and crawls at http://{address}/ (Ctrl-C stops and leaves nothing)"
         ));
-        up::serve(&config, &folder, service, listener, stop).await?;
+        up::serve(&config, &folder, service, None, listener, stop).await?;
     } else {
         service.stop().await?;
     }
@@ -90,19 +91,20 @@ async fn add_source(service: &Service, site: &DemoSite) -> Result<SourceId> {
         resolve: site.resolve(),
     };
     let start = vec![PageUrl::parse(&site.start())?];
-    let mut source = site::new_source(
-        SourceId::new("hollow-county")?,
-        Place { start, bucket: None },
-        &settings,
-        crawl::now(),
-    )?;
+    let id = SourceId::new("hollow-county")?;
+    let mut settings = site::settings(&id, Place::of_site(start), &settings)?;
     // The page that always fails is there to be seen, not to be waited for.
-    source.retry = RetryPolicy {
+    settings.retry = RetryPolicy {
         max_retries: 1,
         initial_ms: 100,
         ..RetryPolicy::default()
     };
-    Ok(service.stores.crawldb.add_source(source).await?.id)
+    let source = service
+        .stores
+        .crawldb
+        .add_source(id, settings, crawl::now())
+        .await?;
+    Ok(source.id)
 }
 
 async fn show_sample(config: &Config, folder: &DataFolder, output: Output, site: &DemoSite) -> Result<()> {

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use crawldb::Crawldb;
 
 use crate::assembly;
 use crate::config::Config;
@@ -62,7 +61,7 @@ fn free_space(config: &Config) -> Result<String> {
 
 async fn crawl_database(config: &Config) -> Result<String> {
     let folder = DataFolder::create(&config.data)?;
-    let crawldb = Crawldb::open(&folder.crawldb())?;
+    let crawldb = assembly::open_crawldb(&folder, config)?;
     let problems = crawldb.check().await?;
     if !problems.is_empty() {
         bail!(

@@ -1,7 +1,8 @@
 use anyhow::{Context, Result};
-use crawldb::{Crawldb, Item, ItemState, Scan};
+use crawldb::{Item, ItemState, Scan};
 use model::{ItemId, SourceId};
 
+use crate::assembly;
 use crate::cli;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
@@ -22,15 +23,11 @@ pub(crate) async fn run(config: &Config, output: Output, action: cli::Item) -> R
         .map(|name| parse_state(name))
         .collect::<Result<_>>()?;
     let after = after.map(ItemId::new).transpose()?;
-    let crawldb = Crawldb::open(&DataFolder::existing(&config.data)?.crawldb())?;
+    let crawldb = assembly::open_crawldb(&DataFolder::existing(&config.data)?, config)?;
     let scan = Scan {
-        source: &source,
         states: &states,
-        crawl: None,
-        updated_since: None,
-        lease_expired_at: None,
         after: after.as_ref(),
-        limit,
+        ..Scan::all(&source, limit)
     };
     let items = crawldb.items(&scan).await?;
     for item in &items {
@@ -52,7 +49,7 @@ fn parse_state(name: &str) -> Result<ItemState> {
     serde_json::from_value(value).with_context(|| {
         format!(
             "{name:?} is no state; use pending, in_flight, success, unchanged, failure, escalated, \
-             orphan_candidate, deleting or deleted"
+             ignored, orphan_candidate, deleting or deleted"
         )
     })
 }

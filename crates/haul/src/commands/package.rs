@@ -3,7 +3,7 @@ use catalog::{Catalog, CatalogError, Package, Published};
 use model::Host;
 use serde_json::json;
 
-use crate::assembly::Stores;
+use crate::assembly::{self, Company, Stores};
 use crate::cli;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
@@ -17,8 +17,8 @@ const PAGE: usize = 1_000;
 pub(crate) async fn run(config: &Config, output: Output, action: cli::Package) -> Result<Exit> {
     let folder = DataFolder::existing(&config.data)?;
     let _lock = folder.lock("haul package")?;
-    let stores = Stores::open(&folder, config)?;
-    let catalog = &stores.catalog;
+    let stores = Stores::open(&folder, config, Company::Alone)?;
+    let catalog = &assembly::open_catalog(&folder, config, &stores)?;
     catalog.reconcile().await?;
     match action {
         cli::Package::List => list(catalog, output).await,

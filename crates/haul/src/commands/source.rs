@@ -1,45 +1,102 @@
 use std::time::SystemTime;
 
-use anyhow::{Result, bail};
-use crawldb::{Crawldb, CrawldbError};
-use model::{SourceId, Timestamp};
+use anyhow::{Context, Result, bail};
+use archive::Kind;
+use crawldb::{Crawldb, CrawldbError, Settings};
+use model::{ItemId, PageUrl, SourceId, Timestamp};
+use updates::{LiveChange, LiveUpdate, topics};
 
-use crate::cli::{Site, Source};
+use crate::assembly::{self, Company, Stores};
+use crate::cli::{Rules, Site, SourceAction, Told};
+use crate::commands::source_process;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::output::{self, Output};
+use crate::progress::Count;
 use crate::site::{self, Place};
 
-/// Adds, lists, shows and removes sources. Needs no lock: the crawl database takes care of itself.
-pub(crate) async fn run(config: &Config, output: Output, action: Source) -> Result<Exit> {
-    match action {
-        Source::Add {
-            name,
-            start,
-            base,
-            site,
-        } => add(config, &name, Place::new(&start, base.as_deref())?, &site).await,
-        Source::List => list(config, output).await,
-        Source::Show { name } => show(config, output, &SourceId::new(name)?).await,
-        Source::Rm { name } => remove(config, &SourceId::new(name)?).await,
+/// Runs a source in this process, or adds, changes, lists, shows, tells and removes sources. The latter need no lock:
+/// the crawl database takes care of itself.
+pub(crate) async fn run(config: &Config, output: Output, source: crate::cli::Source) -> Result<Exit> {
+    match (source.action, source.name) {
+        (Some(action), _) => act(config, output, action).await,
+        (None, Some(name)) => {
+            source_process::run(config, output, &SourceId::new(name)?, source.metrics).await
+        }
+        (None, None) => bail!(Usage(
+            "name a source, or say what to do; see haul source --help".to_owned()
+        )),
     }
 }
 
-async fn add(config: &Config, name: &str, place: Place, site: &Site) -> Result<Exit> {
+async fn act(config: &Config, output: Output, action: SourceAction) -> Result<Exit> {
+    match action {
+        SourceAction::Add {
+            name,
+            start,
+            base,
+            feed,
+            site,
+            rules,
+        } => {
+            let place = match feed {
+                true => Place::of_feed(&start)?,
+                false => Place::new(&start, base.as_deref())?,
+            };
+            add(config, &name, place, &site, &rules).await
+        }
+        SourceAction::Set { name, site, rules } => set(config, &SourceId::new(name)?, &site, &rules).await,
+        SourceAction::List => list(config, output).await,
+        SourceAction::Show { name } => show(config, output, &SourceId::new(name)?).await,
+        SourceAction::Tell(told) => tell(config, told).await,
+        SourceAction::Rm { name } => remove(config, &SourceId::new(name)?).await,
+    }
+}
+
+async fn add(config: &Config, name: &str, place: Place, site: &Site, rules: &Rules) -> Result<Exit> {
     let id = SourceId::new(name)?;
-    let source = site::new_source(id, place, site, Timestamp::from(SystemTime::now()))?;
+    let mut settings = site::settings(&id, place, site)?;
+    site::apply_rules(rules, &mut settings)?;
     let folder = DataFolder::create(&config.data)?;
-    let source = Crawldb::open(&folder.crawldb())?.add_source(source).await?;
+    let source = assembly::open_crawldb(&folder, config)?
+        .add_source(id, settings, now())
+        .await?;
+    let next = match source.settings.kind {
+        crawldb::SourceKind::Feed => format!(
+            "tell what is in it with: haul source tell {} URL --content FILE",
+            source.id
+        ),
+        _ => format!("crawl it with: haul crawl {}", source.id),
+    };
+    output::say(&format!("source {} added; {next}", source.id));
+    Ok(Exit::Done)
+}
+
+async fn set(config: &Config, id: &SourceId, site: &Site, rules: &Rules) -> Result<Exit> {
+    let crawldb = open(config)?;
+    let Some(source) = crawldb.source(id).await? else {
+        return Ok(unknown(id));
+    };
+    let mut settings: Settings = source.settings.clone();
+    site::apply(site, &mut settings.site)?;
+    site::apply_rules(rules, &mut settings)?;
+    if settings == source.settings {
+        output::say("nothing is different");
+        return Ok(Exit::Nothing);
+    }
+    let changed = crawldb
+        .update_source(id, source.configuration, settings, now())
+        .await?;
     output::say(&format!(
-        "source {0} added; crawl it with: haul crawl {0}",
-        source.id
+        "source {id} has configuration {} from its next crawl on",
+        changed.configuration
     ));
     Ok(Exit::Done)
 }
 
 fn open(config: &Config) -> Result<Crawldb> {
-    Ok(Crawldb::open(&DataFolder::existing(&config.data)?.crawldb())?)
+    assembly::open_crawldb(&DataFolder::existing(&config.data)?, config)
 }
 
 async fn list(config: &Config, output: Output) -> Result<Exit> {
@@ -49,10 +106,18 @@ async fn list(config: &Config, output: Output) -> Result<Exit> {
             output.json(source)?;
             continue;
         }
-        let first = || source.site.start.first().map(ToString::to_string);
-        let start = source.bucket.clone().or_else(first).unwrap_or_default();
-        let state = source.active_crawl.as_ref().map_or("", |_| "crawling");
-        output.line(&format!("{:<32} {start} {state}", source.id.as_str()))?;
+        let state = match (
+            source.deleting_since,
+            source.active_crawls.len(),
+            source.queued.len(),
+        ) {
+            (Some(_), ..) => "being removed".to_owned(),
+            (None, 0, 0) => String::new(),
+            (None, 1, 0) => "crawling".to_owned(),
+            (None, crawls, queued) => format!("{crawls} crawls, {queued} waiting"),
+        };
+        let place = site::place_of(&source.settings);
+        output.line(&format!("{:<32} {place} {state}", source.id.as_str()))?;
     }
     Ok(if sources.is_empty() {
         Exit::Nothing
@@ -64,19 +129,21 @@ async fn list(config: &Config, output: Output) -> Result<Exit> {
 async fn show(config: &Config, output: Output, id: &SourceId) -> Result<Exit> {
     let crawldb = open(config)?;
     let Some(source) = crawldb.source(id).await? else {
-        output::say(&format!("there is no source {id}; `haul source list` lists them"));
-        return Ok(Exit::Nothing);
+        return Ok(unknown(id));
     };
     let crawls = crawldb.crawls(Some(id), 10).await?;
+    let configurations = crawldb.configurations(id).await?;
     if output.json {
-        output.json(&serde_json::json!({ "source": source, "crawls": crawls }))?;
+        output.json(
+            &serde_json::json!({ "source": source, "configurations": configurations, "crawls": crawls }),
+        )?;
         return Ok(Exit::Done);
     }
     output.line(&serde_json::to_string_pretty(&source)?)?;
     for crawl in crawls {
         let totals = crawl.totals;
         let line = format!(
-            "{} {:?}: {} seen, {} new, {} changed, {} unchanged, {} escalated, {} gone",
+            "{} {:?}: {} seen, {} new, {} changed, {} unchanged, {} escalated, {} gone, {:.1} read/s, {:.1} written/s",
             crawl.id,
             crawl.status,
             totals.seen,
@@ -84,23 +151,71 @@ async fn show(config: &Config, output: Output, id: &SourceId) -> Result<Exit> {
             totals.changed,
             totals.unchanged,
             totals.escalated,
-            totals.deleted
+            totals.deleted,
+            crawl.input_speed(now()),
+            crawl.output_speed(now()),
         );
         output.line(&line)?;
     }
     Ok(Exit::Done)
 }
 
-async fn remove(config: &Config, id: &SourceId) -> Result<Exit> {
-    match open(config)?.delete_source(id).await {
-        Ok(()) => output::say(&format!(
-            "source {id} removed; its packs stay until their hosts are packed again"
-        )),
-        Err(CrawldbError::NoSource(_)) => {
-            output::say(&format!("there is no source {id}; `haul source list` lists them"));
-            return Ok(Exit::Nothing);
+/// The update goes to the log; whoever looks after the source takes it from there.
+async fn tell(config: &Config, told: Told) -> Result<Exit> {
+    let folder = DataFolder::existing(&config.data)?;
+    let stores = Stores::open(&folder, config, Company::Shared)?;
+    let id = SourceId::new(told.name)?;
+    let Some(source) = stores.crawldb.source(&id).await? else {
+        return Ok(unknown(&id));
+    };
+    let url = PageUrl::parse(&told.url)?;
+    let change = match (&told.content, told.gone) {
+        (_, true) => LiveChange::Delete,
+        (None, false) => LiveChange::Fetch,
+        (Some(path), false) => {
+            let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let mut keys = stores.archive.put_bundle(Kind::Content, vec![bytes]).await?;
+            let content = keys.pop().context("the archive kept nothing")?;
+            let media_type = told.media_type;
+            LiveChange::Upsert { content, media_type }
         }
+    };
+    topics::ensure_source(&stores.log, &id, topics::DEFAULT_PARTITIONS).await?;
+    let update = LiveUpdate {
+        item: ItemId::new(url.as_str())?,
+        url,
+        at: None,
+        change,
+    };
+    stores.ledger.submit(&source, &[update]).await?;
+    output::say("told; it is applied as soon as haul up, haul serve or haul source runs");
+    Ok(Exit::Done)
+}
+
+async fn remove(config: &Config, id: &SourceId) -> Result<Exit> {
+    let folder = DataFolder::existing(&config.data)?;
+    let ledger = Stores::open(&folder, config, Company::Shared)?.ledger;
+    let bar = Count::new(&format!("removing {id}"));
+    let removed = ledger
+        .remove_source(id, now(), &|so_far| bar.show(so_far.items))
+        .await;
+    bar.end();
+    match removed {
+        Ok(removed) => output::say(&format!(
+            "source {id} removed with {} items; their pages go from the packs when these are packed next",
+            removed.items
+        )),
+        Err(ledger::LedgerError::Crawldb(CrawldbError::NoSource(id))) => return Ok(unknown(&id)),
         Err(error) => bail!(error),
     }
     Ok(Exit::Done)
+}
+
+fn unknown(id: &SourceId) -> Exit {
+    output::say(&format!("there is no source {id}; `haul source list` lists them"));
+    Exit::Nothing
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
 }

@@ -1,7 +1,9 @@
 use anyhow::{Context, Result};
+use crawler::Takeover;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::assembly::Company;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::exit::Exit;
@@ -16,8 +18,8 @@ pub(crate) async fn run(config: &Config, output: Output) -> Result<Exit> {
     let address = listener.local_addr()?;
     let _lock = folder.lock(&format!("haul up at http://{address}/"))?;
     let stop = shutdown::listen()?;
-    let service = Service::start(config, &folder).await?;
-    let resumed = service.crawler.resume().await?;
+    let service = Service::start(config, &folder, Company::Alone, true).await?;
+    let resumed = service.crawler.resume(Takeover::All).await?;
     for id in &resumed {
         output::say(&format!("going on with crawl {id}"));
     }
@@ -27,7 +29,7 @@ pub(crate) async fn run(config: &Config, output: Output) -> Result<Exit> {
     if output.json {
         output.json(&serde_json::json!({ "listening": format!("http://{address}/") }))?;
     }
-    serve(config, &folder, service, listener, stop).await?;
+    serve(config, &folder, service, None, listener, stop).await?;
     Ok(Exit::Done)
 }
 
@@ -41,11 +43,12 @@ pub(crate) async fn listen(config: &Config) -> Result<TcpListener> {
     })
 }
 
-/// Serves pages and API over `service` until `stop`, then stops the service in order.
+/// Serves pages and API over `service`, and the crawl database where `store` is given, until `stop`, then stops the service in order.
 pub(crate) async fn serve(
     config: &Config,
     folder: &DataFolder,
     service: Service,
+    store: Option<axum::Router>,
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<()> {
@@ -56,6 +59,7 @@ pub(crate) async fn serve(
         stores,
         crawler,
         packer,
+        catalog,
         mut registry,
         cleaning,
     } = service;
@@ -66,12 +70,14 @@ pub(crate) async fn serve(
         .map(str::trim)
         .filter(|name| !name.is_empty());
     let deps = web::Deps {
-        crawldb: stores.crawldb.clone(),
+        ledger: stores.ledger.clone(),
         crawler: crawler.clone(),
         packer: packer.clone(),
         library,
         archive: stores.archive.clone(),
-        catalog: stores.catalog.clone(),
+        catalog,
+        store,
+        folders: Vec::new(),
         registry,
         names: names.map(ToOwned::to_owned).collect(),
         stop: stop.clone(),

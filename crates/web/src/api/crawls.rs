@@ -2,15 +2,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use crawldb::Crawl;
-use crawler::Progress;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use crawldb::{Approval, Crawl, CrawlKind};
+use crawler::{Progress, StartedCrawl};
 use model::{CrawlId, SourceId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::wire::CrawlBody;
-use crate::params::{Named, Params};
+use crate::api::wire::{CrawlBody, ScopeBody};
+use crate::clock;
+use crate::params::{Body, Named, Optional, Params, segment};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -60,6 +62,138 @@ pub(crate) async fn get(
     Ok(Json(CrawlBody::from(&existing(&app, &id).await?)))
 }
 
+/// How a crawl begins.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NewCrawl {
+    /// `full` (the default), or `incremental`: only what the source says has changed; it never deletes.
+    #[schema(value_type = String, example = "full")]
+    kind: CrawlKind,
+}
+
+/// The crawl that began, or its place among those that wait.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum StartedBody {
+    /// It runs.
+    Running(Box<CrawlBody>),
+    /// It waits for others.
+    Waiting {
+        /// So many are before it.
+        queued: usize,
+    },
+}
+
+/// Starts a crawl of a source, or puts it behind the one that runs, as the source's settings say. The body may be
+/// empty: a full crawl.
+#[utoipa::path(
+    post, path = "/api/v1/sources/{source}/crawls", tag = "crawls", operation_id = "start_crawl",
+    params(("source" = String, Path, description = "Its id")),
+    request_body = NewCrawl,
+    responses(
+        (status = 202, body = StartedBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, description = "One runs already, or it is a feed", content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    Named(id): Named<SourceId>,
+    Optional(new): Optional<NewCrawl>,
+) -> Result<impl IntoResponse, Problem> {
+    let mut headers = HeaderMap::new();
+    let body = match app.crawler.start(&id, new.kind).await? {
+        StartedCrawl::Queued(queued) => StartedBody::Waiting { queued },
+        StartedCrawl::Running(crawl) => {
+            let place = format!("/api/v1/crawls/{}", segment(crawl.as_str()));
+            headers.extend(place.parse().ok().map(|place| (header::LOCATION, place)));
+            StartedBody::Running(Box::new(CrawlBody::from(&existing(&app, &crawl).await?)))
+        }
+    };
+    Ok((StatusCode::ACCEPTED, headers, Json(body)))
+}
+
+/// The scopes of a crawl.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Scopes {
+    scopes: Vec<ScopeBody>,
+}
+
+/// How far a crawl is in each scope, by name; on sites, a scope is a host.
+#[utoipa::path(
+    get, path = "/api/v1/crawls/{crawl}/scopes", tag = "crawls", operation_id = "list_scopes",
+    params(("crawl" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, body = Scopes),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn scopes(
+    State(app): State<Arc<App>>,
+    Named(id): Named<CrawlId>,
+) -> Result<Json<Scopes>, Problem> {
+    let crawl = recorded(&app, &id).await?;
+    let counts = app.crawldb().scopes(&id).await?;
+    let scopes = counts
+        .iter()
+        .map(|count| ScopeBody::of(count, &crawl.enumeration));
+    Ok(Json(Scopes {
+        scopes: scopes.collect(),
+    }))
+}
+
+/// Who approves, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewApproval {
+    by: String,
+    reason: String,
+}
+
+/// Approves the deletions of a crawl that a guard blocked. They are carried out soon.
+#[utoipa::path(
+    post, path = "/api/v1/crawls/{crawl}/approve", tag = "crawls", operation_id = "approve_crawl",
+    params(("crawl" = String, Path, description = "Its id")),
+    request_body = NewApproval,
+    responses(
+        (status = 200, body = CrawlBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, description = "It is not blocked", content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn approve(
+    State(app): State<Arc<App>>,
+    Named(id): Named<CrawlId>,
+    Body(new): Body<NewApproval>,
+) -> Result<Json<CrawlBody>, Problem> {
+    let crawl = approved(&app, &id, &new.by, &new.reason).await?;
+    Ok(Json(CrawlBody::from(&crawl)))
+}
+
+/// The crawl with the approval of `by`.
+pub(crate) async fn approved(app: &App, id: &CrawlId, by: &str, reason: &str) -> Result<Crawl, Problem> {
+    recorded(app, id).await?;
+    let approval = Approval {
+        by: needed("by", by)?,
+        reason: needed("reason", reason)?,
+        at: clock::now(),
+    };
+    Ok(app.ledger.approve(id, &approval).await?)
+}
+
+/// What a person must say to decide something.
+pub(crate) fn needed(what: &str, text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Problem::bad_request(format!(
+            "{what:?} is missing: say who decides, and why; both are kept"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
 /// Cancels a crawl. What is being fetched ends first.
 #[utoipa::path(
     post, path = "/api/v1/crawls/{crawl}/cancel", tag = "crawls", operation_id = "cancel_crawl",
@@ -96,9 +230,12 @@ pub(crate) async fn end(app: &App, id: &CrawlId) -> Result<(), Problem> {
 
 /// The crawl as it is now, or the problem that there is none.
 pub(crate) async fn existing(app: &App, id: &CrawlId) -> Result<Crawl, Problem> {
-    let crawl = app.crawldb.crawl(id).await?;
-    let missing = || Problem::not_found(format!("crawl {id} does not exist; /crawls shows all"));
-    at_present(app, crawl.ok_or_else(missing)?).await
+    at_present(app, recorded(app, id).await?).await
+}
+
+async fn recorded(app: &App, id: &CrawlId) -> Result<Crawl, Problem> {
+    let crawl = app.crawldb().crawl(id).await?;
+    crawl.ok_or_else(|| Problem::not_found(format!("crawl {id} does not exist; /crawls shows all")))
 }
 
 /// The newest crawls as they are now, newest first.
@@ -108,7 +245,7 @@ pub(crate) async fn newest(
     limit: usize,
 ) -> Result<Vec<Crawl>, Problem> {
     let mut crawls = Vec::new();
-    for crawl in app.crawldb.crawls(source, limit).await? {
+    for crawl in app.crawldb().crawls(source, limit).await? {
         crawls.push(at_present(app, crawl).await?);
     }
     Ok(crawls)
@@ -135,7 +272,7 @@ async fn at_present(app: &App, crawl: Crawl) -> Result<Crawl, Problem> {
         });
     }
     Ok(Crawl {
-        totals: app.crawldb.totals(&crawl.id).await?,
+        totals: app.crawldb().totals(&crawl.id).await?,
         ..crawl
     })
 }

@@ -110,7 +110,7 @@ impl ProgressBody {
         Self {
             crawl: progress.crawl.to_string(),
             status: progress.status,
-            totals: progress.totals.into(),
+            totals: TotalsBody::from(&progress.totals),
             fetched_bytes: progress.fetched_bytes,
             pages_per_second: progress.pages_per_second,
             current_host: progress.current_host.clone(),
@@ -123,7 +123,7 @@ impl ProgressBody {
         Self {
             crawl: crawl.id.to_string(),
             status: crawl.status,
-            totals: crawl.totals.into(),
+            totals: TotalsBody::from(&crawl.totals),
             fetched_bytes: crawl.fetched_bytes,
             pages_per_second: since as f64 / LOOK.as_secs_f64(),
             current_host: None,

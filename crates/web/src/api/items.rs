@@ -79,7 +79,7 @@ pub(crate) async fn existing(app: &App, source: &SourceId, params: &Params) -> R
     let id = id.ok_or_else(|| {
         Problem::bad_request("the parameter \"id\" names the item; on sites, it is the URL")
     })?;
-    let item = app.crawldb.item(source, &id).await?;
+    let item = app.crawldb().item(source, &id).await?;
     item.ok_or_else(|| Problem::not_found(format!("source {source} has no item {id}")))
 }
 
@@ -100,15 +100,12 @@ impl Slice {
         let limit = params.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?;
         // One more than is shown tells whether there are more.
         let scan = Scan {
-            source,
             states: state.as_slice(),
             crawl: crawl.as_ref(),
-            updated_since: None,
-            lease_expired_at: None,
             after: after.as_ref(),
-            limit: limit + 1,
+            ..Scan::all(source, limit + 1)
         };
-        let mut items = app.crawldb.items(&scan).await?;
+        let mut items = app.crawldb().items(&scan).await?;
         let more = items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(|item| item.id.clone());

@@ -1,13 +1,20 @@
 //! The JSON API, and the document that describes it.
 
 pub(crate) mod crawls;
+pub(crate) mod documents;
+pub(crate) mod escalations;
 pub(crate) mod events;
+pub(crate) mod found;
 mod i14y;
 pub(crate) mod items;
+pub(crate) mod live;
+pub(crate) mod orphans;
 pub(crate) mod packages;
 pub(crate) mod packs;
+pub(crate) mod replays;
 pub(crate) mod search;
 pub(crate) mod sources;
+pub(crate) mod updates;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -35,6 +42,10 @@ use crate::state::App;
         (name = "sources", description = "Where content comes from"),
         (name = "crawls", description = "Passes over sources"),
         (name = "items", description = "What became of each thing in a source"),
+        (name = "live", description = "What sources tell themselves, and how far it is applied"),
+        (name = "escalations", description = "What people are asked, and what they decide"),
+        (name = "orphans", description = "What complete crawls no longer see"),
+        (name = "documents", description = "What is searched, by URL, and the indexes made again from the log"),
     )
 )]
 struct Described;
@@ -49,14 +60,26 @@ pub(crate) fn router() -> axum::Router<Arc<App>> {
         .routes(routes!(packages::list))
         .routes(routes!(packages::get, packages::put, packages::delete))
         .routes(routes!(sources::list, sources::add))
-        .routes(routes!(sources::get, sources::delete))
-        .routes(routes!(sources::crawl))
+        .routes(routes!(sources::get, sources::change, sources::delete))
+        .routes(routes!(sources::configurations))
+        .routes(routes!(crawls::start))
+        .routes(routes!(updates::send))
+        .routes(routes!(live::get))
+        .routes(routes!(escalations::rule))
+        .routes(routes!(replays::begin, replays::get))
         .routes(routes!(items::list))
         .routes(routes!(items::get))
         .routes(routes!(crawls::list))
         .routes(routes!(crawls::get))
         .routes(routes!(crawls::cancel))
+        .routes(routes!(crawls::approve))
+        .routes(routes!(crawls::scopes))
         .routes(routes!(events::follow))
+        .routes(routes!(escalations::list))
+        .routes(routes!(orphans::list))
+        .routes(routes!(documents::get))
+        .routes(routes!(documents::indexes, documents::rebuild))
+        .routes(routes!(documents::switch))
         .split_for_parts();
     router.route("/api/v1/openapi.json", get(move || async move { Json(document) }))
 }

@@ -1,4 +1,4 @@
-use crawldb::ItemState;
+use crawldb::{Crawl, ItemState};
 use maud::{Markup, html};
 
 use crate::api::wire::state_name;
@@ -13,6 +13,7 @@ pub(crate) fn label(state: ItemState) -> &'static str {
         ItemState::Unchanged => "unchanged",
         ItemState::Failure => "will be retried",
         ItemState::Escalated => "escalated",
+        ItemState::Ignored => "ignored",
         ItemState::OrphanCandidate => "orphan candidate",
         ItemState::Deleting => "deleting",
         ItemState::Deleted => "deleted",
@@ -57,6 +58,59 @@ fn shares(counts: &[(ItemState, u64)], total: u64) -> Vec<(ItemState, String, St
         from += length;
     }
     parts
+}
+
+/// Space that one crawl takes in the plot of the last ones.
+const BAR: usize = 10;
+const HEIGHT: f64 = 60.0;
+
+/// What the last crawls found: a bar for each, the newest last. The table below says the same in words.
+pub(crate) fn history(crawls: &[Crawl]) -> Markup {
+    let most = crawls
+        .iter()
+        .map(|crawl| crawl.totals.seen)
+        .max()
+        .unwrap_or(0)
+        .max(1);
+    let width = crawls.len().max(20) * BAR;
+    html! {
+        @if crawls.len() > 1 {
+            svg.history viewBox={ "0 0 " (width) " 60" } preserveAspectRatio="none" aria-hidden="true" {
+                @for (at, crawl) in crawls.iter().rev().enumerate() {
+                    @for (state, top, height) in stack(crawl, most) {
+                        rect class=(state_name(state)) x=(at * BAR + 1) y=(top) width=(BAR - 2) height=(height) {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The parts of one bar from below: what they are, where they begin from above, how high they are.
+fn stack(crawl: &Crawl, most: u64) -> Vec<(ItemState, String, String)> {
+    let mut top = HEIGHT;
+    let mut parts = Vec::new();
+    for (state, items) in outcomes(crawl) {
+        let height = HEIGHT * items as f64 / most as f64;
+        top -= height;
+        parts.push((state, format!("{top:.1}"), format!("{height:.1}")));
+    }
+    parts
+}
+
+/// What became of the items of a crawl, without what became of none.
+pub(crate) fn outcomes(crawl: &Crawl) -> Vec<(ItemState, u64)> {
+    let totals = crawl.totals;
+    let others = totals.unchanged + totals.open + totals.failed + totals.escalated + totals.deleted;
+    let outcomes = [
+        (ItemState::Success, totals.seen.saturating_sub(others)),
+        (ItemState::Unchanged, totals.unchanged),
+        (ItemState::Pending, totals.open),
+        (ItemState::Failure, totals.failed),
+        (ItemState::Escalated, totals.escalated),
+        (ItemState::Deleted, totals.deleted),
+    ];
+    outcomes.into_iter().filter(|(_, items)| *items > 0).collect()
 }
 
 /// The line that the page draws the rate of a crawl on while it watches.

@@ -3,17 +3,17 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Redirect;
-use crawldb::{Crawl, CrawlStatus, CrawlTotals, ItemState, ScopeCount};
+use crawldb::{Crawl, CrawlKind, CrawlStatus, CrawlTotals, ScopeCount};
 use maud::{Markup, html};
 use model::CrawlId;
 
-use crate::api::crawls::{end, existing, newest};
+use crate::api::crawls::{approved, end, existing, newest};
 use crate::api::wire::state_name;
 use crate::clock;
 use crate::display::{bytes, count, counted, duration, time};
 use crate::pages::layout::{self, Area};
-use crate::pages::{chart, sources};
-use crate::params::{Named, link, segment};
+use crate::pages::{chart, orphans, sources};
+use crate::params::{Form, Named, link, segment};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -38,7 +38,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Markup, Problem>
             (table(&crawls))
         }
     };
-    Ok(layout::page(Area::Crawls, "Crawls", &content))
+    Ok(layout::work_page(
+        app.waiting().await,
+        Area::Crawls,
+        "Crawls",
+        &content,
+    ))
 }
 
 /// Crawls, one a row.
@@ -66,7 +71,7 @@ fn row(crawl: &Crawl) -> Markup {
                 a href=(address(&crawl.id)) { (time(crawl.started_at)) }
                 span.small { a href=(sources::address(&source)) { (source) } }
             }
-            td { (status_label(crawl.status)) }
+            td { (status_label(crawl.status)) @if crawl.kind == CrawlKind::Incremental { span.small.soft { "incremental" } } }
             td.number { (count(crawl.totals.seen)) }
             td.number.wide { (count(crawl.totals.new)) }
             td.number.wide { (count(crawl.totals.changed)) }
@@ -99,10 +104,20 @@ pub(crate) async fn cancel(
     Ok(Redirect::to(&address(&id)))
 }
 
+/// Approves what a guard blocked, and shows the crawl.
+pub(crate) async fn approve(
+    State(app): State<Arc<App>>,
+    Named(id): Named<CrawlId>,
+    Form(fields): Form,
+) -> Result<Redirect, Problem> {
+    approved(&app, &id, fields.text("by"), fields.text("reason")).await?;
+    Ok(Redirect::to(&format!("{}#orphans", address(&id))))
+}
+
 /// `/crawls/{crawl}`: figures that move while it runs.
 pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<CrawlId>) -> Result<Markup, Problem> {
     let crawl = existing(&app, &id).await?;
-    let scopes = app.crawldb.scopes(&id).await?;
+    let scopes = app.crawldb().scopes(&id).await?;
     let source = id.source();
     let over = crawl.status.is_over();
     let events = format!("/api/v1/crawls/{}/events", segment(id.as_str()));
@@ -120,13 +135,16 @@ pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<CrawlId>)
             }
         }
         (by_outcome(&crawl))
-        (by_host(&scopes))
+        (orphans::report(&crawl))
+        (enumeration(&crawl))
+        (by_host(&crawl, &scopes))
         (record(&crawl))
     };
     let title = format!("Crawl of {source}");
+    let waiting = app.waiting().await;
     Ok(match over {
-        true => layout::page(Area::Crawls, &title, &content),
-        false => layout::live_page(Area::Crawls, &title, &content),
+        true => layout::work_page(waiting, Area::Crawls, &title, &content),
+        false => layout::live_page(waiting, Area::Crawls, &title, &content),
     })
 }
 
@@ -140,7 +158,7 @@ fn progress(crawl: &Crawl) -> Markup {
             strong data-live="status" { (status_label(crawl.status)) }
             @if !crawl.status.is_over() { " " span.soft data-live="host" {} }
         }
-        @if let Some(reason) = &crawl.reason { div.notice.bad { p { (reason) } } }
+        @if let Some(reason) = crawl.reason.as_ref().filter(|_| crawl.orphans.blocked.is_none()) { div.notice.bad { p { (reason) } } }
         progress value=(done) max=(seen.max(1)) aria-label="Items done" {}
         p.small.soft {
             span data-live="done" { (count(done)) } " of " span data-live="seen" { (count(seen)) } " items done"
@@ -151,11 +169,7 @@ fn progress(crawl: &Crawl) -> Markup {
 
 fn figures(crawl: &Crawl) -> Markup {
     let totals = crawl.totals;
-    let took = crawl.ended_at.unwrap_or_else(clock::now).since(crawl.started_at);
-    let mean = crawl
-        .processing_ms
-        .checked_div(crawl.fetches)
-        .map(Duration::from_millis);
+    let took = crawl.duration(clock::now());
     html! {
         dl.figures {
             div { dt { "new" } dd data-live="new" { (count(totals.new)) } }
@@ -166,7 +180,7 @@ fn figures(crawl: &Crawl) -> Markup {
                 div { dt { "escalated" } dd { (count(totals.escalated)) } }
                 div { dt { "took" } dd { (duration(took)) } }
                 div { dt { "fetched" } dd { (bytes(crawl.fetched_bytes)) } }
-                @if let Some(mean) = mean { div { dt { "each, on average" } dd { (duration(mean)) } } }
+                div { dt { "each, on average" } dd { @if let Some(mean) = crawl.average_processing() { (duration(mean)) } @else { "\u{2013}" } } }
             } @else {
                 div { dt { "queued" } dd data-live="open" { (count(totals.open)) } }
                 div { dt { "will be retried" } dd data-live="failed" { (count(totals.failed)) } }
@@ -185,21 +199,7 @@ fn rate(totals: CrawlTotals, took: Duration) -> String {
 }
 
 fn by_outcome(crawl: &Crawl) -> Markup {
-    let totals = crawl.totals;
-    let applied = totals
-        .seen
-        .saturating_sub(totals.unchanged + totals.open + totals.failed + totals.escalated + totals.deleted);
-    let counts: Vec<_> = [
-        (ItemState::Success, applied),
-        (ItemState::Unchanged, totals.unchanged),
-        (ItemState::Pending, totals.open),
-        (ItemState::Failure, totals.failed),
-        (ItemState::Escalated, totals.escalated),
-        (ItemState::Deleted, totals.deleted),
-    ]
-    .into_iter()
-    .filter(|(_, items)| *items > 0)
-    .collect();
+    let counts = chart::outcomes(crawl);
     let place = format!("{}/items", sources::address(&crawl.id.source()));
     html! {
         @if crawl.status.is_over() && !counts.is_empty() {
@@ -211,43 +211,82 @@ fn by_outcome(crawl: &Crawl) -> Markup {
     }
 }
 
-fn by_host(scopes: &[ScopeCount]) -> Markup {
-    let mut largest: Vec<&ScopeCount> = scopes.iter().collect();
-    largest.sort_by_key(|scope| std::cmp::Reverse(scope.items));
+/// Why it does not know all that the source holds.
+fn enumeration(crawl: &Crawl) -> Markup {
+    let enumeration = &crawl.enumeration;
     html! {
-        @if !scopes.is_empty() {
-            h2 { "By host" }
-            div.scroll role="region" aria-label="By host" tabindex="0" {
-                table {
-                    thead { tr { th { "Host" } th.number { "Items" } th.number { "Open" } } }
-                    tbody {
-                        @for scope in largest.iter().take(SHOWN_SCOPES) {
-                            tr {
-                                td { (scope.scope) }
-                                td.number { (count(scope.items)) }
-                                td.number { (count(scope.open)) }
-                            }
-                        }
-                    }
-                }
-            }
-            @if let Some(more @ 1..) = scopes.len().checked_sub(SHOWN_SCOPES) {
-                p.soft { "And " (counted(more as u64, "smaller host")) "." }
+        @if let Some(why) = &enumeration.cut {
+            div.notice { p { strong { "Not everything was looked at: " } (why) ". Nothing that it missed is taken for gone." } }
+        } @else if !enumeration.incomplete.is_empty() {
+            div.notice {
+                p { strong { (counted(enumeration.incomplete.len() as u64, "scope")) } " could not be looked through to the end. Nothing that is missed there is taken for gone." }
             }
         }
     }
 }
 
+fn by_host(crawl: &Crawl, scopes: &[ScopeCount]) -> Markup {
+    let incomplete = &crawl.enumeration.incomplete;
+    let is_counted = |scope: &str| scopes.iter().any(|count| count.scope == scope);
+    let mut largest: Vec<&ScopeCount> = scopes.iter().collect();
+    // Those that need a look first.
+    largest.sort_by_key(|scope| {
+        (
+            !incomplete.contains_key(&scope.scope),
+            std::cmp::Reverse(scope.items),
+        )
+    });
+    html! {
+        @if !scopes.is_empty() || !incomplete.is_empty() {
+            h2 { "By scope" }
+            div.scroll role="region" aria-label="By scope" tabindex="0" {
+                table {
+                    thead { tr { th { "Host or prefix" } th.number { "Items" } th.number { "Open" } } }
+                    tbody {
+                        @for (scope, why) in incomplete.iter().filter(|(scope, _)| !is_counted(scope)).take(SHOWN_SCOPES) {
+                            (scope_row(scope, Some(why), None))
+                        }
+                        @for scope in largest.iter().take(SHOWN_SCOPES) {
+                            (scope_row(&scope.scope, incomplete.get(&scope.scope), Some(scope)))
+                        }
+                    }
+                }
+            }
+            @if let Some(more @ 1..) = scopes.len().checked_sub(SHOWN_SCOPES) {
+                p.soft { "And " (counted(more as u64, "smaller scope")) "." }
+            }
+        }
+    }
+}
+
+fn scope_row(scope: &str, why: Option<&String>, items: Option<&ScopeCount>) -> Markup {
+    html! {
+        tr {
+            td.long { (scope) @if let Some(why) = why { span.small.soft { "not complete: " (why) } } }
+            td.number { @if let Some(count_of) = items { (count(count_of.items)) } }
+            td.number { @if let Some(count_of) = items { (count(count_of.open)) } }
+        }
+    }
+}
+
 fn record(crawl: &Crawl) -> Markup {
+    let now = clock::now();
     html! {
         h2 { "Record" }
         dl {
             dt { "Id" } dd.mono { (crawl.id) }
+            dt { "Kind" } dd { @match crawl.kind { CrawlKind::Full => "full", CrawlKind::Incremental => "incremental: it never deletes" } }
             dt { "Started" } dd { (time(crawl.started_at)) }
+            @if let Some(end) = crawl.enumeration.ended_at { dt { "Enumerated" } dd { (time(end)) } }
             @if let Some(end) = crawl.ended_at { dt { "Ended" } dd { (time(end)) } }
             dt { "Run by" } dd { (crawl.service) ", epoch " (crawl.epoch) }
             dt { "Settings version" } dd { (crawl.configuration) }
-            dt { "Requests" } dd { (counted(crawl.fetches, "answer")) ", " (bytes(crawl.fetched_bytes)) }
+            dt { "Input" } dd { (counted(crawl.fetches, "answer")) ", " (bytes(crawl.fetched_bytes)) ", " (speed(crawl.input_speed(now))) }
+            dt { "Output" } dd { (counted(crawl.indexed, "item")) " written to the index, " (speed(crawl.output_speed(now))) }
         }
     }
+}
+
+fn speed(per_second: f64) -> String {
+    format!("{per_second:.1} a second")
 }

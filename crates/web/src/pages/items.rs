@@ -1,15 +1,16 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use crawldb::{Item, ItemState};
+use crawldb::{Document, Item, ItemState, Reference};
 use maud::{Markup, html};
-use model::{ItemId, SourceId};
+use model::{CrawlId, ItemId, SourceId};
 
+use crate::api::documents::find;
 use crate::api::items::{Slice, existing};
 use crate::api::wire::{STATES, disposition, is_waiting, state_name};
 use crate::display::{counted, time};
 use crate::pages::layout::{self, Area};
-use crate::pages::{chart, crawls, sources};
+use crate::pages::{chart, crawls, decisions, sources};
 use crate::params::{Named, Params, link};
 use crate::problem::Problem;
 use crate::state::App;
@@ -37,7 +38,12 @@ pub(crate) async fn list(
         }
         (pager(&source, &slice, &params))
     };
-    Ok(layout::page(Area::Sources, "Items", &content))
+    Ok(layout::work_page(
+        app.waiting().await,
+        Area::Sources,
+        "Items",
+        &content,
+    ))
 }
 
 fn filter(source: &SourceId, slice: &Slice) -> Markup {
@@ -80,7 +86,7 @@ fn list_address(source: &SourceId) -> String {
 }
 
 /// Where the page of an item is.
-fn address(source: &SourceId, id: &ItemId) -> String {
+pub(crate) fn address(source: &SourceId, id: &ItemId) -> String {
     link(
         &format!("{}/item", sources::address(source)),
         &[("id", id.as_str())],
@@ -107,6 +113,8 @@ pub(crate) async fn page(
     params: Params,
 ) -> Result<Markup, Problem> {
     let item = existing(&app, &source, &params).await?;
+    let index = app.crawldb().documents().index_in_force().await?;
+    let document = find(&app, &index, &item.url).await?;
     let content = html! {
         p.above {
             a href="/sources" { "Sources" } " \u{203a} " a href=(sources::address(&source)) { (source) }
@@ -115,11 +123,18 @@ pub(crate) async fn page(
         h1 { (item.id) }
         p { (chart::state(item.state)) " \u{b7} " a href=(item.url) rel="noreferrer" { "open the page" } }
         (trouble(&item))
+        (decisions::single(&item, &address(&item.source, &item.id)))
         (content(&item))
+        (document_of(&item, document.as_ref()))
         (history(&item))
         (relations(&item))
     };
-    Ok(layout::page(Area::Sources, item.id.as_str(), &content))
+    Ok(layout::work_page(
+        app.waiting().await,
+        Area::Sources,
+        item.id.as_str(),
+        &content,
+    ))
 }
 
 fn trouble(item: &Item) -> Markup {
@@ -160,6 +175,39 @@ fn content(item: &Item) -> Markup {
     }
 }
 
+/// What is searched under its URL, and which sources have a share in it.
+fn document_of(item: &Item, document: Option<&Document>) -> Markup {
+    html! {
+        @if let Some(document) = document {
+            h2 { "Document" }
+            p.soft { @if document.is_alive() { "What is searched under this URL. The first reference that is there is shown." } @else { "No source has this URL any more." } }
+            div.scroll role="region" aria-label="References" tabindex="0" {
+                table {
+                    thead { tr { th { "Source" } th { "Item" } th.wide { "Updated" } th { "Share" } } }
+                    tbody {
+                        @for reference in &document.references {
+                            tr {
+                                td { a href=(sources::address(&reference.source)) { (reference.source) } }
+                                td.long { @if reference.item == item.id && reference.source == item.source { "this one" } @else { a href=(address(&reference.source, &reference.item)) { (reference.item) } } }
+                                td.wide { (time(reference.last_updated)) }
+                                td { (share(document, reference)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn share(document: &Document, reference: &Reference) -> &'static str {
+    match &reference.body {
+        None => "gone",
+        Some(_) if document.primary() == Some(reference) => "shown",
+        Some(_) => "there",
+    }
+}
+
 fn history(item: &Item) -> Markup {
     html! {
         h2 { "History" }
@@ -167,13 +215,21 @@ fn history(item: &Item) -> Markup {
             dt { "First seen" } dd { (time(item.first_seen_at)) }
             dt { "Seen by the crawl of" } dd { (time(item.seen_crawl_at)) }
             dt { "Last updated" } dd { @if let Some(at) = item.last_updated { (time(at)) } @else { "never" } }
-            dt { "Last crawl" } dd { a href=(crawls::address(&item.crawl)) { (item.crawl) } ", settings version " (item.configuration) }
-            dt { "Version" } dd.mono { (item.version.as_u64()) }
+            dt { "Last crawl" }
+            dd {
+                @if item.crawl == CrawlId::live(&item.source) { "none: a live update" } @else { a href=(crawls::address(&item.crawl)) { (item.crawl) } }
+                ", settings version " (item.configuration)
+            }
+            dt { "Version" } dd.mono { (item.version.as_u64()) ", write " (item.revision.0) }
+            dt { "Attempts" } dd { (counted(item.retry_count.into(), "failed attempt")) " in the last crawl, " (item.consecutive_failures) " in a row, lease epoch " (item.epoch) }
             @if let Some(lease) = &item.lease {
                 dt { "Worked on by" } dd { (lease.owner) " until " (time(lease.until)) ", epoch " (lease.epoch) }
             }
             @if let Some(orphan) = &item.orphan {
-                dt { "Missed" } dd { "since " (time(orphan.since)) ", by " (orphan.misses) " crawls" }
+                dt { "Missed" } dd { "since " (time(orphan.since)) ", by " (counted(orphan.misses.into(), "crawl")) }
+            }
+            @if let Some(ruling) = &item.ruling {
+                dt { "Last decision" } dd { (decisions::label(ruling.decision)) ", " (time(ruling.at)) ", by " (ruling.by) ": " (ruling.reason) }
             }
         }
     }

@@ -1,6 +1,8 @@
 use maud::{DOCTYPE, Markup, html};
 
 use crate::assets;
+use crate::attention::Waiting;
+use crate::display::count;
 
 /// Where in the site a page stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,34 +10,43 @@ pub(crate) enum Area {
     Search,
     Sources,
     Crawls,
+    Escalations,
+    Orphans,
     Packs,
     Packages,
     Nowhere,
 }
 
-const AREAS: [(Area, &str, &str); 5] = [
+const AREAS: [(Area, &str, &str); 7] = [
     (Area::Search, "/", "Search"),
     (Area::Sources, "/sources", "Sources"),
     (Area::Crawls, "/crawls", "Crawls"),
+    (Area::Escalations, "/escalations", "Escalations"),
+    (Area::Orphans, "/orphans", "Orphans"),
     (Area::Packs, "/packs", "Packs"),
     (Area::Packages, "/packages", "Packages"),
 ];
 
-/// A whole page.
+/// A page that does not change with what waits for people, so that browsers may keep it.
 pub(crate) fn page(area: Area, title: &str, content: &Markup) -> Markup {
-    document(area, title, &html! {}, content)
+    document(area, Waiting::default(), title, &html! {}, content)
+}
+
+/// A page for those who look after sources: the navigation says what waits for them.
+pub(crate) fn work_page(waiting: Waiting, area: Area, title: &str, content: &Markup) -> Markup {
+    document(area, waiting, title, &html! {}, content)
 }
 
 /// A page that follows something: by events, or by reloading itself where scripts are off.
-pub(crate) fn live_page(area: Area, title: &str, content: &Markup) -> Markup {
+pub(crate) fn live_page(waiting: Waiting, area: Area, title: &str, content: &Markup) -> Markup {
     let head = html! {
         script src=(assets::address("live.js")) defer {}
         noscript { meta http-equiv="refresh" content="3"; }
     };
-    document(area, title, &head, content)
+    document(area, waiting, title, &head, content)
 }
 
-fn document(area: Area, title: &str, head: &Markup, content: &Markup) -> Markup {
+fn document(area: Area, waiting: Waiting, title: &str, head: &Markup, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -49,7 +60,7 @@ fn document(area: Area, title: &str, head: &Markup, content: &Markup) -> Markup 
             }
             body {
                 a.skip href="#content" { "Skip to content" }
-                (header(area))
+                (header(area, waiting))
                 main #content { (content) }
                 (footer())
             }
@@ -57,17 +68,32 @@ fn document(area: Area, title: &str, head: &Markup, content: &Markup) -> Markup 
     }
 }
 
-fn header(area: Area) -> Markup {
+fn header(area: Area, waiting: Waiting) -> Markup {
     html! {
         header {
             a.brand href="/" { img src=(assets::address("icon.svg")) alt="" width="26" height="26"; "Haul" }
             nav aria-label="Main" {
                 ul {
                     @for (place, address, name) in AREAS {
-                        li { a href=(address) aria-current=[(place == area).then_some("page")] { (name) } }
+                        li {
+                            a href=(address) aria-current=[(place == area).then_some("page")] {
+                                (name)
+                                @if let items @ 1.. = waiting.at(place) { " " span.badge { (count(items)) span.unseen { " waiting" } } }
+                            }
+                        }
                     }
                 }
             }
+        }
+    }
+}
+
+impl Waiting {
+    fn at(self, area: Area) -> u64 {
+        match area {
+            Area::Escalations => self.escalated,
+            Area::Orphans => self.orphans,
+            _ => 0,
         }
     }
 }

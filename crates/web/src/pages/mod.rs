@@ -2,12 +2,18 @@
 
 mod chart;
 pub(crate) mod crawls;
+mod decisions;
+mod escalations;
+mod form;
 pub(crate) mod items;
 mod layout;
+mod new_source;
+mod orphans;
 pub(crate) mod packages;
 pub(crate) mod packs;
 pub(crate) mod problem;
 pub(crate) mod search;
+mod settings;
 pub(crate) mod sources;
 
 use std::sync::Arc;
@@ -21,16 +27,25 @@ use crate::state::App;
 pub(crate) fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(search::page))
-        .route("/sources", get(sources::list).post(sources::add))
-        .route("/sources/new", get(sources::new))
+        .route("/sources", get(sources::list).post(new_source::add))
+        .route("/sources/new", get(new_source::page))
         .route("/sources/{source}", get(sources::page))
         .route("/sources/{source}/crawl", post(sources::crawl))
         .route("/sources/{source}/delete", post(sources::delete))
+        .route("/sources/{source}/replay", post(sources::replay))
+        .route(
+            "/sources/{source}/settings",
+            get(settings::page).post(settings::save),
+        )
         .route("/sources/{source}/items", get(items::list))
         .route("/sources/{source}/item", get(items::page))
         .route("/crawls", get(crawls::list))
         .route("/crawls/{crawl}", get(crawls::page))
         .route("/crawls/{crawl}/cancel", post(crawls::cancel))
+        .route("/crawls/{crawl}/approve", post(crawls::approve))
+        .route("/escalations", get(escalations::list))
+        .route("/orphans", get(orphans::list))
+        .route("/decisions", post(decisions::take))
         .route("/packs", get(packs::list))
         .route("/packages", get(packages::list).post(packages::add))
         .route("/packages/new", get(packages::new))

@@ -1,6 +1,10 @@
-use axum::body::Body;
+use axum::body::{Body, Bytes};
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Request};
+use axum::routing::post;
 use model::Checksum;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::client::{get, get_with, send, send_json};
@@ -12,72 +16,6 @@ async fn the_description_is_what_was_agreed() {
     let described = get(&parts.router, "/api/v1/openapi.json").await;
     assert_eq!(described.header("content-type"), "application/json");
     insta::assert_json_snapshot!("openapi", described.json());
-}
-
-#[tokio::test]
-async fn a_source_lives_from_post_to_delete() {
-    let parts = Parts::start().await;
-    let new =
-        json!({"name": "Example", "site": {"start": ["HTTPS://Example.gov"], "max_pages": 10}}).to_string();
-    let added = send_json(&parts.router, Method::POST, "/api/v1/sources", &new).await;
-    assert_eq!(
-        (added.status.as_u16(), added.header("location")),
-        (201, "/api/v1/sources/example%2Egov")
-    );
-    let source = get(&parts.router, added.header("location")).await.json();
-    assert_eq!(source, added.json());
-    assert_eq!(
-        (&source["id"], &source["site"]["start"][0]),
-        (&json!("example.gov"), &json!("https://example.gov/"))
-    );
-    assert_eq!(
-        (&source["site"]["max_pages"], &source["site"]["obey_robots"]),
-        (&json!(10), &json!(true))
-    );
-    assert_eq!(
-        get(&parts.router, "/api/v1/sources").await.json()["sources"],
-        json!([source])
-    );
-    send_json(&parts.router, Method::POST, "/api/v1/sources", &new)
-        .await
-        .is_problem(409, "exists already");
-    let deleted = send_json(&parts.router, Method::DELETE, "/api/v1/sources/example.gov", "").await;
-    assert_eq!(deleted.status.as_u16(), 204);
-    get(&parts.router, "/api/v1/sources/example.gov")
-        .await
-        .is_problem(404, "example.gov does not exist");
-}
-
-#[tokio::test]
-async fn what_is_wrong_with_a_source_is_said() {
-    let parts = Parts::start().await;
-    let refused = async |body: &str, says: &str| {
-        send_json(&parts.router, Method::POST, "/api/v1/sources", body)
-            .await
-            .is_problem(400, says);
-    };
-    refused("", "the body is not what is expected").await;
-    refused("{\"site\": {}}", "at least one start URL").await;
-    refused(
-        "{\"site\": {\"start\": [\"javascript:alert(1)\"]}}",
-        "only http and https",
-    )
-    .await;
-    refused(
-        "{\"site\": {\"start\": [\"https://a.gov\"]}, \"id\": \"A B\"}",
-        "use 1 to 64 of a-z",
-    )
-    .await;
-    refused(
-        "{\"site\": {\"start\": [\"https://a.gov\"], \"max_page\": 1}}",
-        "unknown field `max_page`",
-    )
-    .await;
-    refused(
-        "{\"site\": {\"start\": [\"https://a.gov\"], \"hosts\": [\"a/b\"]}}",
-        "host",
-    )
-    .await;
 }
 
 #[tokio::test]
@@ -126,8 +64,21 @@ async fn crawls_are_listed_and_shown_with_their_totals() {
         (&json!("completed"), &json!("2026-02-03T10:43:20Z"))
     );
     assert_eq!(
-        (&crawl["totals"]["seen"], &crawl["mean_processing_ms"]),
+        (&crawl["totals"]["seen"], &crawl["average_processing_ms"]),
         (&json!(40), &json!(250))
+    );
+    assert_eq!(
+        (
+            &crawl["kind"],
+            &crawl["input_per_second"],
+            &crawl["output_per_second"]
+        ),
+        (&json!("full"), &json!(0.18), &json!(0.12))
+    );
+    let scopes = get(&parts.router, "/api/v1/crawls/forms%401770115200000/scopes").await;
+    assert_eq!(
+        scopes.json()["scopes"],
+        json!([{"scope": "forms.example.gov", "items": 40, "open": 8, "incomplete": null}])
     );
     let cancel = "/api/v1/crawls/forms%401770115200000/cancel";
     send_json(&parts.router, Method::POST, cancel, "")
@@ -277,4 +228,33 @@ async fn a_collection_lives_from_put_to_delete() {
         get(&parts.router, gone).await.is_problem(404, "is not published");
     }
     assert_eq!(parts.archive.hosts().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_store_is_served_with_limits_and_names_of_its_own() {
+    let store = axum::Router::new().route(
+        "/api/v1/store/size",
+        post(async |body: Bytes| body.len().to_string()),
+    );
+    let store = store.layer(DefaultBodyLimit::max(4 << 20));
+    let parts = Parts::with_store(Some(store)).await;
+    let large = Request::post("/api/v1/store/size").header("host", "crawldb.internal");
+    let answer = send(&parts.router, large.body(Body::from(vec![0; 2 << 20])).unwrap()).await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "2097152"));
+    let foreign = Request::post("/api/v1/store/size").header("sec-fetch-site", "cross-site");
+    send(&parts.router, foreign.body(Body::empty()).unwrap())
+        .await
+        .is_problem(403, "page of another site");
+    get(&parts.router, "/api/v1/sources").await.json();
+}
+
+#[tokio::test]
+async fn a_process_without_pages_tells_operators_the_same() {
+    let mut registry = Registry::default();
+    registry.register("things", "Some", Counter::<u64>::default());
+    let router = web::operations(registry);
+    assert_eq!(get(&router, "/healthz").await.body, "ok\n");
+    let metrics = get(&router, "/metrics").await;
+    assert!(metrics.body.contains("things_total 0"), "{}", metrics.body);
+    assert_eq!(get(&router, "/").await.status.as_u16(), 404);
 }

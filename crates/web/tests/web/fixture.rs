@@ -6,12 +6,14 @@ use std::time::Duration;
 use archive::{Archive, Manifest, PackVersion};
 use axum::Router;
 use catalog::Catalog;
+use crawldb::transition::orphan::mark;
 use crawldb::{
-    Attempt, Crawl, CrawlStatus, Crawldb, DeletionCapability, Disposition, Item, ItemError, ItemErrorKind,
-    Outcome, RetryPolicy, Revision, Sighting, SiteSettings, Source,
+    Attempt, Crawl, CrawlKind, CrawlStatus, Crawldb, Disposition, Finished, Item, ItemError, ItemErrorKind,
+    OrphanReport, Outcome, RetryPolicy, Settings, Sighting, SiteSettings, Source, Work,
 };
 use crawler::{Crawler, CrawlerDeps, CrawlerOptions};
 use extract::{Extract, Passage};
+use ledger::Ledger;
 use model::{ArchiveKey, Checksum, Host, ItemId, PageUrl, SourceId, Timestamp};
 use pack::{Page, Writer, WriterOptions};
 use packer::{Packer, PackerOptions};
@@ -29,6 +31,7 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_770_115_200_000);
 
 /// A server's parts and its router.
 pub(crate) struct Parts {
+    pub(crate) ledger: Ledger,
     pub(crate) crawldb: Crawldb,
     pub(crate) crawler: Crawler,
     pub(crate) archive: Archive,
@@ -36,12 +39,18 @@ pub(crate) struct Parts {
     pub(crate) library: Library,
     pub(crate) stop: CancellationToken,
     pub(crate) router: Router,
-    folder: TempDir,
+    /// Goes with the parts.
+    pub(crate) folder: TempDir,
 }
 
 impl Parts {
     /// Parts in which nothing happened yet.
     pub(crate) async fn start() -> Self {
+        Self::with_store(None).await
+    }
+
+    /// The same, with a crawl database that is served for other processes.
+    pub(crate) async fn with_store(store: Option<Router>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (archive, crawldb, log) = (Archive::memory(), Crawldb::memory(), UpdateLog::memory());
         let mut registry = Registry::default();
@@ -60,9 +69,10 @@ impl Parts {
         let packs_folder: PathBuf = folder.path().join("packs");
         let library = Library::open(archive.clone(), LibraryOptions::new(&packs_folder)).unwrap();
         let stop = CancellationToken::new();
-        let crawler = crawler(&crawldb, &log, &archive);
+        let ledger = Ledger::new(crawldb.clone(), log.clone(), "test");
+        let crawler = crawler(&ledger, &archive);
         let deps = Deps {
-            crawldb: crawldb.clone(),
+            ledger: ledger.clone(),
             crawler: crawler.clone(),
             packer,
             library: library.clone(),
@@ -70,10 +80,13 @@ impl Parts {
             catalog: catalog.clone(),
             registry,
             names: vec!["haul.test".into()],
+            folders: vec![folder.path().join("open")],
+            store,
             stop: stop.clone(),
         };
         let router = web::router(deps);
         Self {
+            ledger,
             crawldb,
             crawler,
             archive,
@@ -132,10 +145,9 @@ impl Parts {
     }
 }
 
-fn crawler(crawldb: &Crawldb, log: &UpdateLog, archive: &Archive) -> Crawler {
+fn crawler(ledger: &Ledger, archive: &Archive) -> Crawler {
     let deps = CrawlerDeps {
-        crawldb: crawldb.clone(),
-        log: log.clone(),
+        ledger: ledger.clone(),
         archive: archive.clone(),
         pdf: None,
         buckets: None,
@@ -224,31 +236,30 @@ pub(crate) fn forms() -> Vec<Page> {
     pages
 }
 
-/// The source that tests look at.
-pub(crate) fn source(id: &str) -> Source {
-    Source {
-        id: SourceId::new(id).unwrap(),
+/// Adds the source that tests look at.
+pub(crate) async fn add(crawldb: &Crawldb, id: &str) -> Source {
+    let settings = Settings {
         name: "Forms of Example".into(),
-        revision: Revision::NEW,
-        configuration: 1,
         site: SiteSettings {
             start: vec![PageUrl::parse("https://forms.example.gov/").unwrap()],
             ..SiteSettings::default()
         },
-        bucket: None,
-        retry: RetryPolicy::default(),
-        deletion: DeletionCapability::Enumerate,
-        last_crawl_start: None,
-        active_crawl: None,
-        lock_epoch: 0,
-        created_at: NOW,
-    }
+        ..Settings::default()
+    };
+    let id = SourceId::new(id).unwrap();
+    crawldb.add_source(id, settings, NOW).await.unwrap()
+}
+
+/// Starts a crawl that `service` runs.
+pub(crate) async fn start(crawldb: &Crawldb, source: &SourceId, service: &str) -> Crawl {
+    let started = crawldb.start_crawl(source, CrawlKind::Full, service, NOW).await;
+    started.unwrap().crawl().unwrap()
 }
 
 /// A finished crawl of the source `forms` with items of every outcome.
 pub(crate) async fn crawled(crawldb: &Crawldb) -> Crawl {
-    let source = crawldb.add_source(source("forms")).await.unwrap();
-    let crawl = crawldb.start_crawl(&source.id, "test", NOW).await.unwrap();
+    let source = add(crawldb, "forms").await;
+    let crawl = start(crawldb, &source.id, "test").await;
     see(crawldb, &crawl, 40).await;
     let items = crawldb
         .claim(&crawl, None, "test", Duration::from_secs(60), 36, NOW)
@@ -258,22 +269,72 @@ pub(crate) async fn crawled(crawldb: &Crawldb) -> Crawl {
         outcome: outcome(at, &item),
         item,
     });
-    crawldb
-        .finish(
-            &crawl,
-            attempts.collect(),
-            NOW,
-            &RetryPolicy::default(),
-            &mut || 0.5,
-        )
+    let retry = RetryPolicy::default();
+    let finished = crawldb
+        .finish(&crawl, attempts.collect(), NOW, &retry, &mut || 0.5)
         .await
         .unwrap();
+    let told: Vec<Item> = finished.iter().filter_map(Finished::told).cloned().collect();
+    crawldb.project(&told).await.unwrap();
+    let work = Work {
+        fetches: 36,
+        fetched_bytes: 1_234_567,
+        processing_ms: 9_000,
+        indexed: 24,
+    };
+    crawldb.add_work(&crawl, work, NOW).await.unwrap();
     let end = NOW.after(Duration::from_secs(200));
-    crawldb.add_work(&crawl.id, 36, 1_234_567, 9_000).await.unwrap();
     crawldb
-        .end_crawl(&crawl.id, CrawlStatus::Completed, None, end)
+        .end_crawl(&crawl, CrawlStatus::Completed, None, end)
         .await
         .unwrap()
+}
+
+/// A blocked crawl of the source `old`, which missed all that the crawl before it saw.
+pub(crate) async fn missed(crawldb: &Crawldb) -> Crawl {
+    let source = add(crawldb, "old").await;
+    let first = start(crawldb, &source.id, "test").await;
+    see(crawldb, &first, 5).await;
+    let items = crawldb
+        .claim(&first, None, "test", Duration::from_secs(60), 5, NOW)
+        .await
+        .unwrap();
+    let attempts = items.into_iter().map(|item| Attempt {
+        outcome: outcome(3, &item),
+        item,
+    });
+    let retry = RetryPolicy::default();
+    let finished = crawldb.finish(&first, attempts.collect(), NOW, &retry, &mut || 0.5);
+    let ids: Vec<ItemId> = finished
+        .await
+        .unwrap()
+        .iter()
+        .map(|item| item.item().unwrap().id.clone())
+        .collect();
+    let end = crawldb.end_crawl(&first, CrawlStatus::Completed, None, NOW);
+    end.await.unwrap();
+    let later = NOW.after(Duration::from_secs(1_000));
+    let second = crawldb
+        .start_crawl(&source.id, CrawlKind::Full, "test", later)
+        .await;
+    let second = second.unwrap().crawl().unwrap();
+    let mark = |_: usize, item: Option<&Item>| Finished::Unchanged(mark(item.unwrap(), &second).unwrap());
+    crawldb.change_items(&source.id, &ids, mark).await.unwrap();
+    let report = OrphanReport {
+        candidates: 5,
+        blocked: Some("5 of 5 items would be deleted, more than 10 %".into()),
+        swept_at: Some(later),
+        ..OrphanReport::default()
+    };
+    let note = crawldb.update_crawl(&second, |crawl| crawl.orphans = report.clone());
+    let second = note.await.unwrap();
+    let end = crawldb.end_crawl(
+        &second,
+        CrawlStatus::Blocked,
+        Some("a guard stopped it".into()),
+        later,
+    );
+    end.await.unwrap()
 }
 
 /// Makes `count` items known to the crawl.

@@ -5,14 +5,26 @@ use crate::client::{get, get_with, send, submit};
 use crate::fixture::Parts;
 
 /// Everything that changes something.
-const CHANGES: [(&str, &str); 7] = [
+const CHANGES: [(&str, &str); 19] = [
     ("POST", "/sources"),
     ("POST", "/sources/forms/crawl"),
     ("POST", "/sources/forms/delete"),
     ("POST", "/crawls/forms%401770115200000/cancel"),
     ("POST", "/api/v1/sources"),
     ("POST", "/api/v1/sources/forms/crawls"),
+    ("PUT", "/api/v1/sources/forms"),
     ("DELETE", "/api/v1/sources/forms"),
+    ("POST", "/sources/forms/settings"),
+    ("POST", "/sources/forms/replay"),
+    ("POST", "/crawls/forms%401770115200000/approve"),
+    ("POST", "/decisions"),
+    ("POST", "/api/v1/crawls/forms%401770115200000/approve"),
+    ("POST", "/api/v1/sources/forms/updates"),
+    ("POST", "/api/v1/sources/forms/rulings"),
+    ("POST", "/api/v1/sources/forms/replays"),
+    ("POST", "/api/v1/indexes"),
+    ("POST", "/api/v1/indexes/switch"),
+    ("POST", "/api/v1/store/items"),
 ];
 
 #[tokio::test]

@@ -3,15 +3,14 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use axum::response::Html;
 use axum::routing::get as get_route;
-use crawldb::{CrawlStatus, Crawldb};
+use crawldb::{Crawl, CrawlStatus, Crawldb};
 use futures::StreamExt;
-use model::CrawlId;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use crate::client::{get, send_json};
-use crate::fixture::{NOW, Parts, see, source};
+use crate::fixture::{NOW, Parts, add, see, start};
 
 /// The events of a crawl, as they come.
 struct Events {
@@ -59,14 +58,11 @@ impl Events {
 }
 
 /// A crawl that another process runs.
-async fn running(crawldb: &Crawldb) -> CrawlId {
-    let source = crawldb.add_source(source("live")).await.unwrap();
-    let crawl = crawldb
-        .start_crawl(&source.id, "another process", NOW)
-        .await
-        .unwrap();
+async fn running(crawldb: &Crawldb) -> Crawl {
+    let source = add(crawldb, "live").await;
+    let crawl = start(crawldb, &source.id, "another process").await;
     see(crawldb, &crawl, 12).await;
-    crawl.id
+    crawl
 }
 
 #[tokio::test]
@@ -75,7 +71,7 @@ async fn the_page_of_a_running_crawl_follows_it_with_and_without_scripts() {
     let crawl = running(&parts.crawldb).await;
     let page = get(
         &parts.router,
-        &format!("/crawls/{}", crawl.as_str().replace('@', "%40")),
+        &format!("/crawls/{}", crawl.id.as_str().replace('@', "%40")),
     )
     .await;
     page.is_page(
@@ -93,7 +89,7 @@ async fn the_page_of_a_running_crawl_follows_it_with_and_without_scripts() {
 async fn a_crawl_of_another_process_is_followed_to_its_end() {
     let parts = Parts::start().await;
     let crawl = running(&parts.crawldb).await;
-    let mut events = Events::of(&parts.router, crawl.as_str()).await;
+    let mut events = Events::of(&parts.router, crawl.id.as_str()).await;
     let (name, progress) = events.next().await.unwrap();
     assert_eq!(
         (name.as_str(), &progress["totals"]["seen"]),
@@ -143,7 +139,7 @@ async fn site() -> String {
 async fn a_real_crawl_is_started_followed_and_ends() {
     let parts = Parts::start().await;
     let settings = json!({"start": [site().await], "allow_private_addresses": true, "delay_ms": 0});
-    let source = json!({"id": "site", "site": settings}).to_string();
+    let source = json!({"id": "site", "settings": {"site": settings}}).to_string();
     send_json(&parts.router, Method::POST, "/api/v1/sources", &source).await;
     let started = send_json(&parts.router, Method::POST, "/api/v1/sources/site/crawls", "").await;
     assert_eq!(started.status.as_u16(), 202, "{}", started.body);

@@ -3,9 +3,13 @@
 
 mod api;
 mod client;
+mod decisions;
+mod documents;
 mod fixture;
 mod guards;
 mod live;
 mod pages;
 mod search;
+mod settings;
 mod socket;
+mod updates;

@@ -12,7 +12,13 @@ async fn an_empty_server_says_what_to_do_first() {
         .is_page(200, &["No page has all of these words"]);
     get(&parts.router, "/sources")
         .await
-        .is_page(200, &["There is none yet", "Add a site"]);
+        .is_page(200, &["There is none yet", "Add a source"]);
+    get(&parts.router, "/escalations")
+        .await
+        .is_page(200, &["Nothing waits for you here"]);
+    get(&parts.router, "/orphans")
+        .await
+        .is_page(200, &["No item is missed", "After each full crawl"]);
     get(&parts.router, "/crawls")
         .await
         .is_page(200, &["one pass over a source"]);
@@ -53,11 +59,41 @@ async fn a_site_is_added_by_its_address_and_shown() {
     submit(&parts.router, "/sources", "url=ftp%3A%2F%2Fx")
         .await
         .is_page(400, &["only http and https"]);
-    let gone = submit(&parts.router, "/sources/example.gov/delete", "").await;
+    submit(&parts.router, "/sources/example.gov/delete", "")
+        .await
+        .is_page(400, &["Tick the box"]);
+    let gone = submit(&parts.router, "/sources/example.gov/delete", "sure=yes").await;
     assert_eq!(gone.status.as_u16(), 303);
     get(&parts.router, "/sources/example.gov")
         .await
-        .is_page(404, &["does not exist"]);
+        .is_page(200, &["Being deleted"]);
+    get(&parts.router, "/sources")
+        .await
+        .is_page(200, &["being deleted"]);
+}
+
+#[tokio::test]
+async fn buckets_and_feeds_are_added_by_their_address() {
+    let parts = Parts::start().await;
+    let add = async |fields: &str| submit(&parts.router, "/sources", fields).await;
+    let bucket = add("kind=bucket&url=s3%3A%2F%2Fdocs.example.org%2Fmanual&base=").await;
+    assert_eq!(bucket.header("location"), "/sources/docs%2Eexample%2Eorg");
+    get(&parts.router, bucket.header("location"))
+        .await
+        .is_page(200, &["s3://docs.example.org/manual", "Start a crawl"]);
+    let feed = add("kind=feed&url=https%3A%2F%2Fnews.gov%2Fa").await;
+    get(&parts.router, feed.header("location")).await.is_page(
+        200,
+        &[
+            "https://news.gov/a/",
+            "None was sent yet",
+            "only its explicit word deletes",
+        ],
+    );
+    get(&parts.router, "/sources").await.is_page(200, &["listening"]);
+    add("kind=folder&url=https%3A%2F%2Fa.gov%2F")
+        .await
+        .is_page(400, &["site, bucket or feed"]);
 }
 
 #[tokio::test]
@@ -173,7 +209,12 @@ async fn pages_are_whole_documents_with_landmarks() {
         "/sources",
         "/sources/new",
         "/sources/forms",
+        "/sources/forms/settings",
+        "/sources/forms/items",
         "/crawls",
+        "/crawls/forms%401770115200000",
+        "/escalations",
+        "/orphans",
         "/packs",
         "/nowhere",
     ] {

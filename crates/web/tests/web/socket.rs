@@ -2,7 +2,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::fixture::{NOW, Parts, see, source};
+use crate::fixture::{Parts, add, see, start};
 
 /// A server on a free port of this machine.
 struct Server {
@@ -81,13 +81,8 @@ async fn what_exceeds_a_limit_is_refused() {
 #[tokio::test]
 async fn a_stopping_server_ends_its_streams_and_returns() {
     let server = Server::start().await;
-    let source = server.parts.crawldb.add_source(source("live")).await.unwrap();
-    let crawl = server
-        .parts
-        .crawldb
-        .start_crawl(&source.id, "test", NOW)
-        .await
-        .unwrap();
+    let source = add(&server.parts.crawldb, "live").await;
+    let crawl = start(&server.parts.crawldb, &source.id, "test").await;
     see(&server.parts.crawldb, &crawl, 3).await;
     let mut stream = server.connect().await;
     let path = format!("/api/v1/crawls/{}/events", crawl.id.as_str().replace('@', "%40"));

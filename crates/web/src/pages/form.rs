@@ -1,0 +1,114 @@
+//! The fields of forms, each with its label and, where it needs one, a sentence of help.
+
+use std::fmt::Display;
+
+use maud::{Markup, html};
+
+/// A field, before it is known of what kind it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Field<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) label: &'a str,
+    /// Empty where the label says it all.
+    pub(crate) help: &'a str,
+}
+
+/// A field; `help` may be empty.
+pub(crate) fn field<'a>(name: &'a str, label: &'a str, help: &'a str) -> Field<'a> {
+    Field { name, label, help }
+}
+
+impl Field<'_> {
+    fn around(&self, input: &Markup) -> Markup {
+        html! {
+            div.field {
+                label for=(self.name) { (self.label) }
+                (input)
+                @if !self.help.is_empty() { p.soft id={ (self.name) "-help" } { (self.help) } }
+            }
+        }
+    }
+
+    fn described_by(&self) -> Option<String> {
+        (!self.help.is_empty()).then(|| format!("{}-help", self.name))
+    }
+
+    /// A line of text.
+    pub(crate) fn text(&self, value: &str, max: usize) -> Markup {
+        self.around(&html! {
+            input id=(self.name) type="text" name=(self.name) value=(value) maxlength=(max) aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// A line of text that must not be empty.
+    pub(crate) fn needed_text(&self, value: &str, max: usize) -> Markup {
+        self.around(&html! {
+            input id=(self.name) type="text" name=(self.name) value=(value) maxlength=(max) required aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// An address that must not be empty.
+    pub(crate) fn address(&self, placeholder: &str) -> Markup {
+        self.around(&html! {
+            input id=(self.name) type="url" name=(self.name) required placeholder=(placeholder) autocomplete="url" aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// An address that may be left out.
+    pub(crate) fn optional_address(&self, placeholder: &str) -> Markup {
+        self.around(&html! {
+            input id=(self.name) type="url" name=(self.name) placeholder=(placeholder) aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// A whole number of at least `least`.
+    pub(crate) fn number(&self, value: impl Display, least: u64) -> Markup {
+        self.around(&html! {
+            input.short id=(self.name) type="number" name=(self.name) value=(value.to_string()) min=(least) required aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// A number, of which parts count.
+    pub(crate) fn decimal(&self, value: f64, least: f64, most: f64) -> Markup {
+        self.around(&html! {
+            input.short id=(self.name) type="number" name=(self.name) value=(value.to_string()) min=(least.to_string()) max=(most.to_string()) step="any" required aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// Texts, one a line.
+    pub(crate) fn lines(&self, values: &[String]) -> Markup {
+        self.around(&html! {
+            textarea id=(self.name) name=(self.name) rows=(values.len().clamp(2, 12)) aria-describedby=[self.described_by()] { (values.join("\n")) }
+        })
+    }
+
+    /// One of some values, which are shown as texts.
+    pub(crate) fn choice(&self, options: &[(&str, &str)], chosen: &str) -> Markup {
+        self.around(&html! {
+            select id=(self.name) name=(self.name) aria-describedby=[self.described_by()] {
+                @for (value, text) in options { option value=(value) selected[*value == chosen] { (text) } }
+            }
+        })
+    }
+
+    /// Something that is so, or is not.
+    pub(crate) fn tick(&self, is_ticked: bool) -> Markup {
+        html! {
+            div.field {
+                label.choice {
+                    input type="checkbox" name=(self.name) value="yes" checked[is_ticked] aria-describedby=[self.described_by()];
+                    (self.label)
+                }
+                @if !self.help.is_empty() { p.soft id={ (self.name) "-help" } { (self.help) } }
+            }
+        }
+    }
+}
+
+/// Who decides, and why: both are kept.
+pub(crate) fn signature() -> Markup {
+    html! {
+        (field("reason", "Reason", "Kept with the decision.").needed_text("", 500))
+        (field("by", "Your name", "").needed_text("", 200))
+    }
+}
