@@ -105,7 +105,10 @@ fn bucket_twice() -> Result<()> {
     let shown = haul
         .expect(0, &["source", "show", "s3-docs-manual", "--json"])?
         .json()?;
-    ensure!(shown["source"]["bucket"] == "s3://docs/manual/", "{shown:#}");
+    ensure!(
+        shown["source"]["settings"]["place"]["address"] == "s3://docs/manual/",
+        "{shown:#}"
+    );
     Ok(())
 }
 
@@ -127,7 +130,7 @@ fn refusals() -> Result<()> {
         2,
         &["crawl", "https://example.org/", "--base", "https://example.org/"],
     )?
-    .says(&["--base is for buckets"])?;
+    .says(&["--base is for buckets and folders"])?;
     haul.expect(2, &["crawl", "s3://docs/b/", "--source", "s3-dogs"])?
         .says(&["--source"])?;
     Ok(())

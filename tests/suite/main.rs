@@ -10,6 +10,7 @@ mod faults;
 mod get;
 mod kills;
 mod misuse;
+mod monitoring;
 mod outages;
 mod packages;
 mod pkgindex;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     fairness::add(&mut bench);
     faults::add(&mut bench);
     misuse::add(&mut bench);
+    monitoring::add(&mut bench);
     get::add(&mut bench);
     bench::add(&mut bench);
     browsing::add(&mut bench);

@@ -101,11 +101,10 @@ fn tell(stored: Option<&Item>, version: u64, outcome: Outcome) -> Finished {
         version: live_version(version),
         outcome,
     };
-    let (source, running) = (crawl().id.source(), [crawl().id]);
+    let source = crawl().id.source();
     let terms = LiveTerms {
         source: &source,
         configuration: 5,
-        running: &running,
         retry: &RETRY,
         now: at(20_000),
         jitter: 1.0,
@@ -221,14 +220,14 @@ fn what_no_crawl_ever_saw_belongs_to_none() {
 }
 
 #[test]
-fn a_failure_is_retried_by_a_crawl_that_may_write_the_item_or_by_none() {
+fn a_failure_is_retried_without_a_crawl() {
     let waiting = |of: &Crawl| Item {
         retry_count: 1,
         ..item(of, Failure)
     };
     check(
         &tell(Some(&waiting(&crawl())), 15_000, failed(true)),
-        "escalated: Escalated, the crawl's, version 0, retries 2",
+        "retry: Failure, nobody's, version 0, retries 1",
     );
     check(
         &tell(Some(&waiting(&over())), 15_000, failed(true)),
@@ -267,27 +266,7 @@ fn a_failure_is_stale_where_somebody_looks_at_the_item_anyway() {
 }
 
 #[test]
-fn a_decision_fits_a_state_or_is_refused() {
-    let decide = |state, decision, of: &Crawl| {
-        let ruling = Ruling {
-            decision,
-            reason: "é".repeat(1_000),
-            by: "somebody".into(),
-            at: at(20_000),
-        };
-        let stored = Item {
-            retry_count: 2,
-            ..item(of, state)
-        };
-        let ruled = rule(&stored, &ruling, &[crawl().id], at(20_000))?;
-        let kept = ruled.item().unwrap().ruling.as_ref().unwrap();
-        assert_eq!(
-            (kept.decision, kept.reason.len()),
-            (decision, 500),
-            "it is kept, in part"
-        );
-        Some(short(&ruled))
-    };
+fn a_decision_that_fits_the_state_is_carried_out() {
     use Decision::{Delete, Ignore, Keep, Requeue};
     for (state, decision, expected) in [
         (
@@ -331,6 +310,11 @@ fn a_decision_fits_a_state_or_is_refused() {
         decide(Escalated, Requeue, &over()).as_deref(),
         Some("released: Pending, nobody's, version 0, retries 0")
     );
+}
+
+#[test]
+fn a_decision_that_does_not_fit_is_refused() {
+    use Decision::{Delete, Ignore, Keep, Requeue};
     for (state, decision) in [
         (Success, Delete),
         (Escalated, Keep),
@@ -339,6 +323,27 @@ fn a_decision_fits_a_state_or_is_refused() {
     ] {
         assert_eq!(decide(state, decision, &crawl()), None, "{state:?} {decision:?}");
     }
+}
+
+fn decide(state: ItemState, decision: Decision, of: &Crawl) -> Option<String> {
+    let ruling = Ruling {
+        decision,
+        reason: "é".repeat(1_000),
+        by: "somebody".into(),
+        at: at(20_000),
+    };
+    let stored = Item {
+        retry_count: 2,
+        ..item(of, state)
+    };
+    let ruled = rule(&stored, &ruling, &[crawl().id], at(20_000))?;
+    let kept = ruled.item().unwrap().ruling.as_ref().unwrap();
+    assert_eq!(
+        (kept.decision, kept.reason.len()),
+        (decision, 500),
+        "it is kept, in part"
+    );
+    Some(short(&ruled))
 }
 
 #[test]

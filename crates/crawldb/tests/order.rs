@@ -262,11 +262,9 @@ impl World {
     }
 
     async fn write_live(&self, write: &LiveWrite) -> Finished {
-        let running = [self.crawl.id.clone()];
         let terms = LiveTerms {
             source: &self.source,
             configuration: 1,
-            running: &running,
             retry: &RETRY,
             now: at(self.now),
             jitter: 0.0,

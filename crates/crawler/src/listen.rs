@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ledger::CRAWL_GROUP;
 use model::{CrawlId, SourceId};
 use rustc_hash::FxHashSet;
 use tokio_util::sync::CancellationToken;
@@ -13,8 +14,6 @@ use updates::{Batch, Group, LogError, Subscription, topics};
 use crate::options::CrawlerOptions;
 use crate::run::{Run, Shared};
 
-/// The consumer group of all crawlers.
-const GROUP: &str = "crawler";
 const SUFFIX: &str = ".crawl";
 const MAX_RECORDS: usize = 5_000;
 /// So late at most is it known that the group has changed.
@@ -38,7 +37,7 @@ pub(crate) async fn listen(shared: Arc<Shared>, runs: Arc<Runs>, stop: Cancellat
 
 async fn follow(shared: &Arc<Shared>, runs: &Runs) -> Result<(), LogError> {
     let log = shared.deps.ledger.log();
-    let mut group: Group = log.group(GROUP, subscription(&shared.options)).await?;
+    let mut group: Group = log.group(CRAWL_GROUP, subscription(&shared.options)).await?;
     loop {
         shared.territory.set(group.assignment());
         let batch = group.poll(MAX_RECORDS, WAIT).await?;

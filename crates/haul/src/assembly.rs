@@ -22,6 +22,7 @@ use updates::UpdateLog;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::exit::Usage;
+use crate::store_metrics::StoreMetrics;
 
 /// What every stage works on.
 #[derive(Clone)]
@@ -32,6 +33,7 @@ pub(crate) struct Stores {
     /// The name of this process, in this life.
     pub(crate) owner: String,
     pub(crate) archive: Archive,
+    pub(crate) store_metrics: StoreMetrics,
 }
 
 /// Who else works on the stores.
@@ -51,7 +53,8 @@ impl Stores {
             Company::Shared => UpdateLog::open(&folder.updates())?,
         };
         let archive = open_archive(config)?;
-        let crawldb = open_crawldb(folder, config)?;
+        let store_metrics = StoreMetrics::new();
+        let crawldb = store_metrics.observe(&open_crawldb(folder, config)?);
         let owner = owner();
         Ok(Self {
             ledger: Ledger::new(crawldb.clone(), log.clone(), &owner),
@@ -59,6 +62,7 @@ impl Stores {
             crawldb,
             log,
             archive,
+            store_metrics,
         })
     }
 }

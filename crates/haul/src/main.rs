@@ -9,13 +9,16 @@ mod config;
 mod data_folder;
 mod demo_site;
 mod exit;
+mod monitoring;
 mod output;
+mod process_metrics;
 mod progress;
 mod quantity;
 mod retrieval;
 mod service;
 mod shutdown;
 mod site;
+mod store_metrics;
 
 use std::process::ExitCode;
 

@@ -18,6 +18,7 @@ use updates::UpdateLog;
 use crate::assembly::{self, Company, Stores};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
+use crate::monitoring;
 
 /// A crawler and a packer on one data folder, whose lock the caller holds.
 pub(crate) struct Service {
@@ -28,6 +29,8 @@ pub(crate) struct Service {
     pub(crate) registry: Registry,
     /// Removes old records from the log, as long as the service runs.
     pub(crate) cleaning: AbortOnDropHandle<()>,
+    /// Asks the stores what they hold, as long as the service runs.
+    pub(crate) watching: AbortOnDropHandle<()>,
 }
 
 /// How often the log is cleaned; also the first thing that a service does.
@@ -48,8 +51,10 @@ impl Service {
         let catalog = assembly::open_catalog(folder, config, &stores)?;
         catalog.reconcile().await?;
         let packer = start_packer(config, folder, &stores, &catalog, &mut registry).await?;
+        let watching = monitoring::watch(&stores, folder, &mut registry);
         Ok(Self {
             cleaning: clean(stores.log.clone()),
+            watching,
             stores,
             crawler,
             packer,

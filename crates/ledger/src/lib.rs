@@ -23,6 +23,7 @@
 //! * What runs now and then: [`recover`](Ledger::recover), [`expire_leases`](Ledger::expire_leases),
 //!   [`stranded`](Ledger::stranded), [`purge_items`](Ledger::purge_items), [`purge_documents`](Ledger::purge_documents).
 //! * The index made again: [`replay`](Ledger::replay), [`rebuild`](Ledger::rebuild).
+//! * What the stores hold, for those who watch over them: [`surveyor`](Ledger::surveyor).
 //!
 //! # What holds
 //!
@@ -74,6 +75,7 @@ mod removal;
 mod replay;
 mod rulings;
 mod settle;
+mod survey;
 mod write;
 
 use std::sync::Arc;
@@ -91,6 +93,9 @@ pub use crate::purge::Purged;
 pub use crate::recovery::{INTENT_AGE, RETRY_STRANDED, Recovered};
 pub use crate::removal::Removed;
 pub use crate::replay::{Progress, Replay, ReplayFrom, Replayed};
+pub use crate::survey::{
+    CRAWL_GROUP, MAX_NAMED_SOURCES, OTHER_SOURCES, SourceSurvey, Survey, Surveyor, Tally,
+};
 
 /// Writes what becomes of items. Cheap to clone; all clones are the same ledger.
 #[derive(Clone)]

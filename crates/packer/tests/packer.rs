@@ -72,6 +72,7 @@ impl World {
             item: ItemId::new(url.as_str()).unwrap(),
             crawl: CrawlId::at(&self.source, at),
             version: Version::new(at, Rank::Crawl, 0),
+            write: 1,
             host: url.host(),
             at,
             change,
@@ -299,6 +300,7 @@ async fn a_damaged_extract_costs_its_page_and_no_other() {
         item: ItemId::new(url.as_str()).unwrap(),
         crawl: world.crawl(),
         version: Version::new(Timestamp::from_millis(10), Rank::Crawl, 0),
+        write: 1,
         host: url.host(),
         at: Timestamp::from_millis(10),
         change: Change::Upsert {

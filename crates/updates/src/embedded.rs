@@ -224,22 +224,28 @@ impl Place {
         Ok(records)
     }
 
-    /// Partitions that stay keep their position; new ones begin where the group committed.
+    /// Partitions that stay keep their position, unless the group came further while this member was taken for dead; new
+    /// ones begin where the group committed.
     fn take<E: Engine>(&mut self, assignment: Assignment, engine: &E, group: &str) -> Result<(), LogError> {
         if assignment == self.assignment {
             return Ok(());
         }
         let mut positions = BTreeMap::new();
         for partition in &assignment.partitions {
-            let position = match self.positions.get(partition) {
-                Some(position) => *position,
-                None => committed(engine, group, partition)?,
-            };
-            positions.insert(partition.clone(), position);
+            let committed = committed(engine, group, partition)?;
+            let position = self.positions.get(partition).copied().unwrap_or_default();
+            positions.insert(partition.clone(), position.max(committed));
         }
         self.assignment = assignment;
         self.positions = positions;
         Ok(())
+    }
+
+    /// The partition went to another member. If it comes back, the next poll begins where the group committed.
+    fn forget(&mut self, partition: &Partition) {
+        self.positions.remove(partition);
+        self.assignment = Assignment::default();
+        self.beat_at = None;
     }
 
     fn fetch<E: Engine>(&mut self, engine: &E, max: usize) -> Result<Vec<Record>, LogError> {
@@ -294,10 +300,14 @@ impl<E: Engine> Consumer for Member<E> {
 
     async fn commit(&mut self, partition: &Partition, next_offset: u64) -> Result<(), LogError> {
         let (group, id, partition) = (self.group.clone(), self.id.clone(), partition.clone());
-        run(&self.shared, move |shared| {
+        let taken = run(&self.shared, move |shared| {
             shared.engine.commit(&group, &id, &partition, next_offset)
         })
-        .await
+        .await;
+        if let Err(LogError::NotAssigned(partition)) = &taken {
+            self.place.forget(partition);
+        }
+        taken
     }
 
     async fn seek(&mut self, partition: &Partition, offset: u64) -> Result<(), LogError> {

@@ -5,11 +5,13 @@ use anyhow::Result;
 use std::process::Command;
 
 /// A program, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 5] = [
+const NEEDED: [(&str, &str); 6] = [
     ("chromium", "chromium"),
     ("nginx", "nginx-light"),
     // The server's own programs are not on the path; this one, which runs them, comes with them.
     ("pg_ctlcluster", "postgresql"),
+    // The same package brings promtool.
+    ("prometheus", "prometheus"),
     ("redis-server", "redis-server"),
     ("sqlite3", "sqlite3"),
 ];
@@ -70,7 +72,13 @@ mod tests {
     fn packages_are_named_for_the_programs_that_are_not_there() {
         assert_eq!(
             super::missing(|program| program == "chromium"),
-            ["nginx-light", "postgresql", "redis-server", "sqlite3"]
+            [
+                "nginx-light",
+                "postgresql",
+                "prometheus",
+                "redis-server",
+                "sqlite3"
+            ]
         );
         assert!(super::missing(|_| true).is_empty());
     }

@@ -29,8 +29,6 @@ pub struct LiveTerms<'a> {
     pub source: &'a SourceId,
     /// Its configuration.
     pub configuration: u64,
-    /// The crawls that run: an item that failed stays theirs, else it is tried again without one.
-    pub running: &'a [CrawlId],
     /// When failed attempts are tried again.
     pub retry: &'a RetryPolicy,
     /// The time of the write.
@@ -53,14 +51,14 @@ pub fn live(stored: Option<&Item>, write: &LiveWrite, terms: &LiveTerms<'_>) -> 
     }
     let mut item = stored.cloned().unwrap_or_else(|| first_told(write, terms));
     let is_for_a_person = matches!(item.state, ItemState::Escalated | ItemState::Ignored);
-    let is_for_a_newer_crawl = item.state.is_open()
-        && terms.running.contains(&item.crawl)
-        && write.version < version_by(&item.crawl);
+    // Of no crawl, an item belongs to one that starts at zero: nothing is older.
+    let is_for_a_newer_crawl = item.state.is_open() && write.version < version_by(&item.crawl);
     if must_retry(&write.outcome, &item) {
         if is_for_a_person || is_for_a_newer_crawl {
             return Finished::Stale(item.id);
         }
-        give_to_whoever_retries(&mut item, terms.running);
+        // Tried again as a live update: what a crawl would read then is older than this one.
+        give_to_whoever_retries(&mut item, &[]);
     }
     item.lease = None;
     item.orphan = None;

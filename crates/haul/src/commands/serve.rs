@@ -10,9 +10,11 @@ use crate::commands::up;
 use crate::config::Config;
 use crate::data_folder::{DataFolder, FolderLock};
 use crate::exit::{Exit, Usage};
+use crate::monitoring;
 use crate::output::{self, Output};
 use crate::service::{self, Service};
 use crate::shutdown;
+use crate::store_metrics::StoreMetrics;
 
 /// Serves some roles until Ctrl-C. Several processes may share the data folder; of crawldb, pack and web there is one
 /// at a time.
@@ -24,8 +26,9 @@ pub(crate) async fn run(config: &Config, output: Output, serve: &Serve) -> Resul
     let purpose = format!("haul serve at http://{address}/");
     let _locks = locks(&folder, &serve.roles, &purpose)?;
     let stop = shutdown::listen()?;
+    let served = StoreMetrics::new();
     let store = match has(Role::Crawldb) {
-        true => Some(store_router(config, &folder)?),
+        true => Some(store_router(config, &folder, &served)?),
         false => None,
     };
     let names: Vec<&str> = serve.roles.iter().map(|role| name(*role)).collect();
@@ -50,10 +53,14 @@ pub(crate) async fn run(config: &Config, output: Output, serve: &Serve) -> Resul
         true => Some(Stores::open(&folder, config, Company::Shared)?),
         false => None,
     };
-    let (mut crawler, mut packer, mut cleaning) = (None, None, None);
+    let (mut crawler, mut packer, mut upkeep) = (None, None, None);
+    if stores.is_none() {
+        monitoring::watch_store(&served, &folder, &mut registry);
+    }
     if let Some(stores) = &stores {
         stores.archive.probe().await?;
-        cleaning = Some(service::clean(stores.log.clone()));
+        let watching = monitoring::watch(stores, &folder, &mut registry);
+        upkeep = Some((service::clean(stores.log.clone()), watching));
     }
     if let Some(stores) = stores.as_ref().filter(|_| has(Role::Crawl)) {
         crawler = Some(service::start_crawler(config, stores, None, true, &mut registry)?);
@@ -66,7 +73,7 @@ pub(crate) async fn run(config: &Config, output: Output, serve: &Serve) -> Resul
     say()?;
     let router = web::operations(registry).merge(store.unwrap_or_default());
     web::serve(listener, router, stop).await;
-    drop(cleaning);
+    drop(upkeep);
     if let Some(crawler) = crawler {
         crawler.stop().await;
     }
@@ -77,17 +84,16 @@ pub(crate) async fn run(config: &Config, output: Output, serve: &Serve) -> Resul
 }
 
 /// The crawl database over HTTP.
-fn store_router(config: &Config, folder: &DataFolder) -> Result<axum::Router> {
+fn store_router(config: &Config, folder: &DataFolder, figures: &StoreMetrics) -> Result<axum::Router> {
     if !config.crawldb.is_empty() {
         return Err(Usage(
             "a process of the role crawldb serves its own file: leave `crawldb` empty".to_owned(),
         )
         .into());
     }
-    let crawldb = assembly::open_crawldb(folder, config)?;
+    let crawldb = figures.observe(&assembly::open_crawldb(folder, config)?);
     let options = RouterOptions {
         token: assembly::crawldb_token(config)?,
-        ..RouterOptions::default()
     };
     Ok(remote::router(
         Arc::clone(crawldb.store()),

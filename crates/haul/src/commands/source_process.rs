@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::exit::Exit;
 use crate::output::{self, Output};
-use crate::{service, shutdown};
+use crate::{monitoring, service, shutdown};
 
 /// Looks after a source until Ctrl-C: crawls by its schedule and those that are asked for, live updates, orphans. The
 /// crawl database may be a service elsewhere; log and archive are those of the configuration.
@@ -46,6 +46,7 @@ pub(crate) async fn run(
     stores.crawldb.claim_source(id, &stores.owner).await?;
     let mut registry = Registry::default();
     let crawler = service::start_crawler(config, &stores, Some(vec![id.clone()]), true, &mut registry)?;
+    let _watching = monitoring::watch(&stores, &folder, &mut registry);
     output::say(&format!("looking after {id} (Ctrl-C stops)"));
     match listener {
         Some(listener) => {

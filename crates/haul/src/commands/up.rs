@@ -62,6 +62,7 @@ pub(crate) async fn serve(
         catalog,
         mut registry,
         cleaning,
+        watching,
     } = service;
     library.metrics().register(&mut registry);
     let names = config
@@ -84,7 +85,7 @@ pub(crate) async fn serve(
     };
     web::serve(listener, web::router(deps), stop).await;
     following.await??;
-    drop(cleaning);
+    drop((cleaning, watching));
     crawler.stop().await;
     packer.stop().await?;
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crawldb::transition::orphan::is_missed;
 use crawldb::transition::version_of;
 use crawldb::{Crawl, Crawldb, Decision, Disposition, Item, ItemState};
-use model::{ItemId, Rank, Version};
+use model::{ItemId, Rank, Timestamp, Version};
 
 use crate::LedgerError;
 use crate::write::MAX_ITEMS;
@@ -43,6 +43,8 @@ pub(super) fn standing(item: &Item, crawl: &Crawl) -> Standing {
         ItemState::Escalated | ItemState::Ignored if is_failed_since => Standing::Unread,
         _ if is_told_since && !is_read(item, crawl) => Standing::Overtaken,
         _ if is_seen && !is_read(item, crawl) => Standing::Unread,
+        // No crawl knows the way to it: it goes on the word of the source alone.
+        _ if item.seen_crawl_at == Timestamp::default() => Standing::Overtaken,
         _ if is_kept(item) => Standing::Overtaken,
         _ => Standing::Clear,
     }

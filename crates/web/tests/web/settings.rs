@@ -231,6 +231,30 @@ async fn the_form_of_the_settings_changes_what_it_shows_and_keeps_the_rest() {
         "{}",
         saved.body
     );
+    check_saved(&parts).await;
+    submit(&parts.router, "/sources/a/settings", fields)
+        .await
+        .is_page(409, &["changed meanwhile"]);
+    submit(
+        &parts.router,
+        "/sources/a/settings",
+        "configuration=2&name=B&multiplier=x",
+    )
+    .await
+    .is_page(400, &["is a number from"]);
+    get(&parts.router, "/sources/a/settings").await.is_page(
+        200,
+        &[
+            "<code>retry.max_retries</code>: 3 \u{2192} 9",
+            "<code>schedule</code>: nothing \u{2192} daily",
+        ],
+    );
+    get(&parts.router, "/sources/a")
+        .await
+        .is_page(200, &["waits for its end", "Crawled by itself"]);
+}
+
+async fn check_saved(parts: &Parts) {
     let source = parts
         .crawldb
         .source(&SourceId::new("a").unwrap())
@@ -259,26 +283,6 @@ async fn the_form_of_the_settings_changes_what_it_shows_and_keeps_the_rest() {
     for (is, should_be) in shown {
         assert_eq!(*is, should_be);
     }
-    submit(&parts.router, "/sources/a/settings", fields)
-        .await
-        .is_page(409, &["changed meanwhile"]);
-    submit(
-        &parts.router,
-        "/sources/a/settings",
-        "configuration=2&name=B&multiplier=x",
-    )
-    .await
-    .is_page(400, &["is a number from"]);
-    get(&parts.router, "/sources/a/settings").await.is_page(
-        200,
-        &[
-            "<code>retry.max_retries</code>: 3 \u{2192} 9",
-            "<code>schedule</code>: nothing \u{2192} daily",
-        ],
-    );
-    get(&parts.router, "/sources/a")
-        .await
-        .is_page(200, &["waits for its end", "Crawled by itself"]);
 }
 
 #[tokio::test]
