@@ -7,6 +7,7 @@ mod answers;
 mod crawling;
 mod http;
 mod indexing;
+mod knowing;
 mod material;
 mod measure;
 mod nginx;
@@ -16,12 +17,14 @@ mod running;
 mod table;
 
 use crate::run::{cargo, must_succeed, target_directory};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use material::Material;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
-const NAMES: [&str; 6] = ["load", "pack", "crawl", "serve", "retrieve", "pkgindex"];
+const NAMES: [&str; 7] = [
+    "load", "pack", "crawl", "serve", "retrieve", "pkgindex", "crawldb",
+];
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -108,24 +111,39 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     if wanted("pkgindex") {
         indexing::compare(&bench)?;
     }
+    if wanted("crawldb") {
+        knowing::measure(&bench)?;
+    }
     println!("\nbench: done");
     Ok(ExitCode::SUCCESS)
 }
 
 fn example(name: &[&str; 2], arguments: &[String]) -> Result<()> {
     println!("\n## {} ({})", name[1], name[0]);
+    must_succeed(run_example(name).args(arguments))
+}
+
+/// What the example writes; what it says goes to the terminal.
+fn example_output(name: &[&str; 2], arguments: &[&str]) -> Result<String> {
+    let output = run_example(name)
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "the example {} failed", name[1]);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn run_example(name: &[&str; 2]) -> Command {
     let mut command = cargo();
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        name[0],
+        "--example",
+        name[1],
+        "--",
+    ]);
     command
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            name[0],
-            "--example",
-            name[1],
-            "--",
-        ])
-        .args(arguments);
-    must_succeed(&mut command)
 }

@@ -122,6 +122,7 @@ fn item(crawl: &Crawl, host: &str, number: u32, state: ItemState) -> Item {
             last: at(0),
         }),
         ruling: None,
+        unread: None,
         ..sample_item(crawl, host, number, state)
     }
 }

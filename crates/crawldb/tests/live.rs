@@ -101,10 +101,11 @@ fn tell(stored: Option<&Item>, version: u64, outcome: Outcome) -> Finished {
         version: live_version(version),
         outcome,
     };
-    let source = crawl().id.source();
+    let (source, running) = (crawl().id.source(), [crawl().id]);
     let terms = LiveTerms {
         source: &source,
         configuration: 5,
+        running: &running,
         retry: &RETRY,
         now: at(20_000),
         jitter: 1.0,
@@ -172,12 +173,12 @@ fn an_update_settles_an_item_in_any_state() {
             &tell(Some(&of_old), 5_000, applied("new")),
             "applied: Success, the old crawl's, version 5000, retries 0",
         );
-        let older = tell(Some(&stored), 9_000, applied("new"));
-        let expected = if was_open { "Pending" } else { "Success" };
-        check(
-            &older,
-            &format!("applied: {expected}, the crawl's, version 9000, retries 0"),
-        );
+        // The crawl is newer than that, and about to read the item.
+        let expected = match was_open {
+            true => "stale",
+            false => "applied: Success, the crawl's, version 9000, retries 0",
+        };
+        check(&tell(Some(&stored), 9_000, applied("new")), expected);
     }
 }
 
@@ -220,14 +221,14 @@ fn what_no_crawl_ever_saw_belongs_to_none() {
 }
 
 #[test]
-fn a_failure_is_retried_without_a_crawl() {
+fn a_failure_is_retried_by_a_crawl_that_may_write_the_item_or_by_none() {
     let waiting = |of: &Crawl| Item {
         retry_count: 1,
         ..item(of, Failure)
     };
     check(
         &tell(Some(&waiting(&crawl())), 15_000, failed(true)),
-        "retry: Failure, nobody's, version 0, retries 1",
+        "escalated: Escalated, the crawl's, version 0, retries 2",
     );
     check(
         &tell(Some(&waiting(&over())), 15_000, failed(true)),
@@ -252,17 +253,33 @@ fn a_failure_is_retried_without_a_crawl() {
 }
 
 #[test]
-fn a_failure_is_stale_where_somebody_looks_at_the_item_anyway() {
-    for state in [Escalated, Ignored] {
-        check(
-            &tell(Some(&item(&crawl(), state)), 15_000, failed(false)),
-            "stale",
-        );
-    }
+fn a_failure_that_a_person_or_a_newer_crawl_looks_at_anyway_counts_for_nothing() {
+    let escalated = tell(Some(&item(&crawl(), Escalated)), 15_000, failed(false));
+    check(
+        &escalated,
+        "escalated: Escalated, the crawl's, version 0, retries 0",
+    );
+    let noted = escalated.item().unwrap();
+    check(&tell(Some(noted), 15_000, failed(false)), "stale");
+    check(
+        &tell(Some(&item(&crawl(), Ignored)), 15_000, failed(false)),
+        "stale",
+    );
     check(
         &tell(Some(&item(&crawl(), InFlight)), 9_000, failed(true)),
         "stale",
     );
+}
+
+#[test]
+fn what_is_older_than_an_update_that_could_not_be_read_is_stale() {
+    let failing = tell(Some(&item(&over(), Success)), 15_000, failed(true));
+    let failing = failing.item().unwrap();
+    assert_eq!(failing.unread, Some(live_version(15_000)));
+    check(&tell(Some(failing), 14_000, applied("old")), "stale");
+    let read = tell(Some(failing), 16_000, applied("new"));
+    check(&read, "applied: Success, nobody's, version 16000, retries 1");
+    assert_eq!(read.item().unwrap().unread, None);
 }
 
 #[test]

@@ -244,8 +244,18 @@ impl World {
             version: Version::new(at(self.now - ago), Rank::Live, self.told),
             outcome: outcome(kind, self.now),
         };
+        let stored = self.crawldb.item(&self.source, &write.id).await.unwrap();
+        let awaits_a_person = stored
+            .as_ref()
+            .is_some_and(|item| item.state == ItemState::Escalated);
+        let is_outdone = stored.is_some_and(|item| {
+            let crawl = Version::new(item.crawl.started_at(), Rank::Crawl, 0);
+            item.unread > Some(write.version) || item.state.is_open() && crawl > write.version
+        });
         let first = self.write_live(&write).await;
-        self.note(&first);
+        if !(awaits_a_person && matches!(first, Finished::Escalated(_))) {
+            self.note(&first);
+        }
         // Of what was read twice, the second time changes nothing; a failure is an attempt of its own.
         if !matches!(first, Finished::Retry(_)) {
             let before = self.crawldb.item(&self.source, &write.id).await.unwrap();
@@ -256,15 +266,17 @@ impl World {
         let stored = self.crawldb.item(&self.source, &write.id).await.unwrap();
         let is_behind = stored.is_none_or(|item| item.version < write.version);
         assert!(
-            !is_behind || matches!(kind, Kind::Failed { .. } | Kind::Unchanged),
+            !is_behind || is_outdone || matches!(kind, Kind::Failed { .. } | Kind::Unchanged),
             "the update is in"
         );
     }
 
     async fn write_live(&self, write: &LiveWrite) -> Finished {
+        let running = [self.crawl.id.clone()];
         let terms = LiveTerms {
             source: &self.source,
             configuration: 1,
+            running: &running,
             retry: &RETRY,
             now: at(self.now),
             jitter: 0.0,

@@ -116,8 +116,8 @@ impl Ledger {
     /// Tell with [`Outcome::Applied`](crawldb::Outcome::Applied) what was found equal to what was known, by checksum or
     /// because the source said so: another writer may have stored something else since, and then it is a change.
     ///
-    /// An item whose fetch failed belongs to no crawl: [`stranded`](Self::stranded) asks for it again when it is due. It
-    /// may be called again with the same updates after an error.
+    /// An item whose fetch failed belongs to no crawl, unless one of it runs: [`stranded`](Self::stranded) asks for it
+    /// again when it is due. It may be called again with the same updates after an error.
     ///
     /// # Errors
     ///
@@ -129,9 +129,11 @@ impl Ledger {
         now: Timestamp,
         jitter: f64,
     ) -> Result<Vec<Finished>, LedgerError> {
+        let running = self.crawldb.running(source).await?;
         let terms = LiveTerms {
             source: &source.id,
             configuration: source.configuration,
+            running: &running,
             retry: &source.settings.retry,
             now,
             jitter,

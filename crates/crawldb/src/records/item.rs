@@ -187,6 +187,10 @@ pub struct Item {
     pub orphan: Option<Orphan>,
     /// What a person decided about it last.
     pub ruling: Option<Ruling>,
+    /// The newest update that the source told of and that could not be read, until something as new was: what is older
+    /// than it is stale.
+    #[serde(default)]
+    pub unread: Option<Version>,
 }
 
 impl Item {

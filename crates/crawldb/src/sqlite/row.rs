@@ -26,6 +26,8 @@ struct Rare {
     orphan: Option<Orphan>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ruling: Option<Ruling>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unread: Option<Version>,
 }
 
 /// The names of an item as numbers.
@@ -126,6 +128,7 @@ fn rare(item: &Item) -> rusqlite::Result<Option<String>> {
         aliases: item.aliases.clone(),
         orphan: item.orphan.clone(),
         ruling: item.ruling.clone(),
+        unread: item.unread,
     };
     if rare == Rare::default() {
         return Ok(None);
@@ -175,6 +178,7 @@ pub(super) fn read(connection: &Connection, names: &mut Names, row: &Row<'_>) ->
         last_error: rare.last_error,
         orphan: rare.orphan,
         ruling: rare.ruling,
+        unread: rare.unread,
     })
 }
 

@@ -113,5 +113,6 @@ pub fn sample_item(crawl: &Crawl, host: &str, number: u32, state: ItemState) -> 
             by: "testkit".into(),
             at,
         }),
+        unread: Some(Version::from_u64(9)),
     }
 }

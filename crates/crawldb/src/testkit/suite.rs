@@ -329,6 +329,7 @@ fn bare(item: &Item) -> Item {
         aliases: Vec::new(),
         orphan: None,
         ruling: None,
+        unread: None,
         ..item.clone()
     }
 }

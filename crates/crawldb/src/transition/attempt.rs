@@ -114,21 +114,15 @@ impl Finished {
         }
     }
 
-    pub(super) fn item_mut(&mut self) -> Option<&mut Item> {
-        match self {
+    pub(crate) fn with_revision(mut self, revision: Revision) -> Self {
+        match &mut self {
             Self::Applied { item, .. }
             | Self::Unchanged(item)
             | Self::Deleted { item, .. }
             | Self::Retry(item)
             | Self::Escalated(item)
-            | Self::Released(item) => Some(item),
-            Self::Stale(_) => None,
-        }
-    }
-
-    pub(crate) fn with_revision(mut self, revision: Revision) -> Self {
-        if let Some(item) = self.item_mut() {
-            item.revision = revision;
+            | Self::Released(item) => item.revision = revision,
+            Self::Stale(_) => {}
         }
         self
     }

@@ -3,7 +3,7 @@
 use model::{CrawlId, ItemId, PageUrl, SourceId, Timestamp, Version};
 
 use super::settling::{Settling, settle};
-use super::{Finished, Outcome, make_due, version_by};
+use super::{Finished, Outcome, version_by};
 use crate::records::{Item, ItemState, RetryPolicy, Revision, Scope};
 
 /// An update that the source told of, and what came of reading it.
@@ -29,6 +29,8 @@ pub struct LiveTerms<'a> {
     pub source: &'a SourceId,
     /// Its configuration.
     pub configuration: u64,
+    /// The crawls that run: an item that failed stays theirs, else it is tried again without one.
+    pub running: &'a [CrawlId],
     /// When failed attempts are tried again.
     pub retry: &'a RetryPolicy,
     /// The time of the write.
@@ -40,25 +42,25 @@ pub struct LiveTerms<'a> {
 /// What the update makes of the item as stored; stale where it has this version, or a newer one, already.
 ///
 /// It takes the lease from whoever works on the item: what that one brings is older, or compared with what was there
-/// before. An item that a running crawl had still to process counts as processed by it, unless the crawl is newer than
-/// the update: then it is still to be processed.
+/// before. An item that a running crawl had still to process counts as processed by it; but where that crawl is newer than
+/// the update, the update is stale, because the crawl is about to read what is newer.
 ///
-/// A failure is stale where somebody looks at the item anyway: a newer crawl, or a person. So the same update, read
-/// twice, escalates once.
+/// An update that could not be read is noted: what is older than it is stale from then on. The same one, read twice,
+/// counts once where a person decides already.
 pub fn live(stored: Option<&Item>, write: &LiveWrite, terms: &LiveTerms<'_>) -> Finished {
-    if stored.is_some_and(|item| item.version >= write.version) || write.outcome == Outcome::Released {
+    if stored.is_some_and(|item| is_outdone(item, write)) || write.outcome == Outcome::Released {
         return Finished::Stale(write.id.clone());
     }
     let mut item = stored.cloned().unwrap_or_else(|| first_told(write, terms));
-    let is_for_a_person = matches!(item.state, ItemState::Escalated | ItemState::Ignored);
-    // Of no crawl, an item belongs to one that starts at zero: nothing is older.
-    let is_for_a_newer_crawl = item.state.is_open() && write.version < version_by(&item.crawl);
     if must_retry(&write.outcome, &item) {
-        if is_for_a_person || is_for_a_newer_crawl {
-            return Finished::Stale(item.id);
+        let is_known = item.unread >= Some(write.version);
+        item.unread = item.unread.max(Some(write.version));
+        match item.state {
+            // The same record may come twice, and a person decides already.
+            ItemState::Escalated if !is_known => return Finished::Escalated(item),
+            ItemState::Escalated | ItemState::Ignored => return Finished::Stale(item.id),
+            _ => give_to_whoever_retries(&mut item, terms.running),
         }
-        // Tried again as a live update: what a crawl would read then is older than this one.
-        give_to_whoever_retries(&mut item, &[]);
     }
     item.lease = None;
     item.orphan = None;
@@ -69,11 +71,15 @@ pub fn live(stored: Option<&Item>, write: &LiveWrite, terms: &LiveTerms<'_>) -> 
         now: terms.now,
         jitter: terms.jitter,
     };
-    let mut settled = settle(item, &write.outcome, &how);
-    if let (true, Some(item)) = (is_for_a_newer_crawl, settled.item_mut()) {
-        make_due(item, terms.now);
-    }
-    settled
+    settle(item, &write.outcome, &how)
+}
+
+/// Whether something newer was written, was told of and will be tried again, or is about to be read by a crawl.
+fn is_outdone(item: &Item, write: &LiveWrite) -> bool {
+    // Of no crawl, an item belongs to one that starts at zero: nothing is older.
+    item.version >= write.version
+        || item.unread.is_some_and(|unread| unread > write.version)
+        || item.state.is_open() && version_by(&item.crawl) > write.version
 }
 
 fn must_retry(outcome: &Outcome, item: &Item) -> bool {
@@ -129,5 +135,6 @@ fn first_told(write: &LiveWrite, terms: &LiveTerms<'_>) -> Item {
         aliases: Vec::new(),
         orphan: None,
         ruling: None,
+        unread: None,
     }
 }

@@ -160,6 +160,7 @@ fn applied(mut item: Item, answer: &Answer<'_>, how: &Settling<'_>) -> Finished 
 /// A processed item: the version of the write, and no failure any more.
 fn stamp(item: &mut Item, state: ItemState, version: Version, now: Timestamp) {
     item.state = state;
+    item.unread = item.unread.filter(|unread| *unread > version);
     item.version = version;
     item.last_updated = Some(now);
     item.consecutive_failures = 0;

@@ -104,6 +104,7 @@ fn first_seen(sighting: &Sighting, crawl: &Crawl, now: Timestamp) -> Item {
         aliases: sighting.alias.iter().cloned().collect(),
         orphan: None,
         ruling: None,
+        unread: None,
     }
 }
 

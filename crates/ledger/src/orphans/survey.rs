@@ -94,8 +94,15 @@ impl<'a> Survey<'a> {
         let census = self.census().await?;
         let candidates = census.missed - census.protected;
         if !self.is_approved() {
-            let objection = self.ledger.objection(self.crawl, candidates, self.policy());
-            if let Some(reason) = objection.await? {
+            // Once it has objected, only a person lets the crawl go on, whatever came meanwhile.
+            let objection = match &self.crawl.orphans.blocked {
+                Some(reason) => Some(reason.clone()),
+                None => {
+                    let objection = self.ledger.objection(self.crawl, candidates, self.policy());
+                    objection.await?
+                }
+            };
+            if let Some(reason) = objection {
                 return Ok(self.blocked(census.report(), reason));
             }
         }
