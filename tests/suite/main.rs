@@ -4,6 +4,7 @@ mod bench;
 mod browsing;
 mod buckets;
 mod crawling;
+mod deciding;
 mod demo;
 mod fairness;
 mod faults;
@@ -14,6 +15,7 @@ mod monitoring;
 mod outages;
 mod packages;
 mod pkgindex;
+mod serving;
 mod week;
 
 use std::process::ExitCode;
@@ -32,9 +34,11 @@ fn main() -> ExitCode {
     get::add(&mut bench);
     bench::add(&mut bench);
     browsing::add(&mut bench);
+    deciding::add(&mut bench);
     pkgindex::add(&mut bench);
     packages::add(&mut bench);
     week::add(&mut bench);
     outages::add(&mut bench);
+    serving::add(&mut bench);
     bench.run()
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crawldb::{Crawl, CrawlKind, CrawldbError, Source, StartError, Started};
+use crawldb::{Crawl, CrawlKind, CrawlStatus, CrawldbError, Source, StartError, Started};
 use ledger::LedgerError;
 use model::{CrawlId, SourceId};
 use prometheus_client::registry::Registry;
@@ -123,8 +123,10 @@ impl Crawler {
         crawler
             .crawls
             .spawn(follow(crawler.clone(), crawler.stop.clone()));
-        let live = live::listen(crawler.clone(), crawler.stop.clone());
-        crawler.crawls.spawn(live);
+        if crawler.shared.options.listens {
+            let live = live::listen(crawler.clone(), crawler.stop.clone());
+            crawler.crawls.spawn(live);
+        }
         if crawler.shared.options.upkeep {
             let janitor = crawler.janitor().work(crawler.stop.clone());
             crawler.crawls.spawn(janitor);
@@ -217,7 +219,8 @@ impl Crawler {
     }
 
     /// Takes over crawls that another process, or an earlier life of this one, led. With [`Takeover::All`] call it
-    /// first thing; crawls that are abandoned are looked for all the time anyway.
+    /// first thing, and deletions that were approved meanwhile are carried out, too; crawls that are abandoned are
+    /// looked for all the time anyway.
     pub async fn resume(&self, which: Takeover) -> Result<Vec<CrawlId>, CrawlError> {
         let mut resumed = Vec::new();
         for source in self.sources().await? {
@@ -228,6 +231,24 @@ impl Crawler {
                     }
                     taken => resumed.extend(taken?),
                 }
+            }
+        }
+        if which == Takeover::All {
+            resumed.extend(self.resume_approved().await?);
+        }
+        Ok(resumed)
+    }
+
+    /// Goes on with crawls whose deletions a guard had stopped and a person has approved.
+    async fn resume_approved(&self) -> Result<Vec<CrawlId>, CrawlError> {
+        let ledger = &self.shared.deps.ledger;
+        let mut resumed = Vec::new();
+        for id in ledger.orphans_due(self.shared.options.clock.now()).await? {
+            // Of those that are blocked, only approved ones are due.
+            let crawl = ledger.crawldb().crawl(&id).await?;
+            let is_blocked = crawl.is_some_and(|crawl| crawl.status == CrawlStatus::Blocked);
+            if is_blocked && self.may_conduct(&id.source()) && self.judge_again(&id).await? {
+                resumed.push(id);
             }
         }
         Ok(resumed)

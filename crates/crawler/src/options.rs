@@ -34,6 +34,8 @@ pub struct CrawlerOptions {
     /// Whether it does by itself what has to be done now and then: schedules, waiting crawls, orphans, what others left
     /// (see [`Janitor`](crate::Janitor)).
     pub upkeep: bool,
+    /// Whether it takes the live updates of its sources.
+    pub listens: bool,
     /// The `User-Agent` header. Sites expect a name, a version and where to learn more.
     pub user_agent: String,
     /// What robots.txt files call this crawler.
@@ -108,6 +110,7 @@ impl Default for CrawlerOptions {
             sources: None,
             conducts: true,
             upkeep: true,
+            listens: true,
             user_agent: format!("Haul/{}", env!("CARGO_PKG_VERSION")),
             product: "Haul".to_owned(),
             max_connections: 128,

@@ -89,7 +89,7 @@ pub(crate) fn crawldb_token(config: &Config) -> Result<Option<Token>> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("crawldb_token_file {path} cannot be read"))?;
     let token =
-        Token::new(text.trim()).with_context(|| format!("crawldb_token_file {path} holds no token"))?;
+        Token::new(text.trim()).map_err(|error| Usage(format!("crawldb_token_file {path}: {error}")))?;
     Ok(Some(token))
 }
 

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use model::SourceId;
+
 /// What the process tells whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -33,3 +35,8 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
+
+/// The command names a source that was never added, or is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no source {0}; `haul source list` lists them")]
+pub(crate) struct NoSource(pub(crate) SourceId);

@@ -101,6 +101,9 @@ fn config_file(cli: &Cli) -> Option<std::path::PathBuf> {
 
 /// The one place that maps errors to exit codes.
 fn exit_of(error: &anyhow::Error) -> Exit {
+    if error.is::<exit::NoSource>() {
+        return Exit::Nothing;
+    }
     let is_busy = |error: &DataFolderError| matches!(error, DataFolderError::Busy { .. });
     if error.is::<ConfigError>()
         || error.is::<exit::Usage>()

@@ -1,6 +1,6 @@
 //! Data goes to stdout, talk goes to stderr.
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
@@ -76,6 +76,7 @@ pub(crate) fn start_log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .init();
 }

@@ -143,6 +143,11 @@ pub(crate) fn settings(id: &SourceId, place: Place, site: &Site) -> Result<Setti
     apply(site, &mut of_site)?;
     Ok(Settings {
         name: id.to_string(),
+        // What a feed does not tell of may still be there.
+        deletion: match place.kind {
+            SourceKind::Feed => DeletionCapability::Explicit,
+            _ => DeletionCapability::default(),
+        },
         kind: place.kind,
         site: of_site,
         ..Settings::default()
@@ -203,15 +208,12 @@ impl From<Mode> for ConcurrencyMode {
 
 /// Where a source's content is, in words.
 pub(crate) fn place_of(settings: &Settings) -> String {
+    let first = settings.site.start.first();
     match &settings.kind {
-        SourceKind::Site => settings
-            .site
-            .start
-            .first()
-            .map_or_else(|| "a site".to_owned(), ToString::to_string),
+        SourceKind::Site => first.map_or_else(|| "a site".to_owned(), ToString::to_string),
         SourceKind::Bucket { address } => address.clone(),
         SourceKind::Folder { path } => path.display().to_string(),
-        SourceKind::Feed => "a feed".to_owned(),
+        SourceKind::Feed => first.map_or_else(|| "a feed".to_owned(), |base| format!("a feed below {base}")),
     }
 }
 

@@ -132,19 +132,15 @@ impl Packer {
         wait.await.map_err(|_| PackerError::Stopped)
     }
 
-    /// Whether something of `source` is in the log that is in no published pack: a process that was killed while it
-    /// packed leaves that behind.
-    pub async fn has_unpublished(&self, source: &SourceId) -> Result<bool, PackerError> {
+    /// Whether something that the log has of `source` before `ends` (offsets by partition of what was applied) is in
+    /// no published pack: a process that was killed while it packed leaves that behind.
+    pub async fn has_unpublished(&self, source: &SourceId, ends: &[u64]) -> Result<bool, PackerError> {
         let topic = topics::applied(source);
         if !self.log.topics().await?.iter().any(|known| known.name == topic) {
             return Ok(false);
         }
         let committed = self.log.committed(GROUP, &topic).await?;
-        let watermarks = self.log.watermarks(&topic).await?;
-        Ok(committed
-            .iter()
-            .zip(&watermarks)
-            .any(|(committed, marks)| *committed < marks.high))
+        Ok(committed.iter().zip(ends).any(|(committed, end)| committed < end))
     }
 
     /// Lets the builds that run end, and stops. What was not published is read again at the next start.

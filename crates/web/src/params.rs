@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
 use crate::MAX_BODY_BYTES;
@@ -222,9 +223,16 @@ pub(crate) fn link(path: &str, parameters: &[(&str, &str)]) -> String {
     }
 }
 
+/// What is never encoded in a URL (RFC 3986, 2.3: unreserved), so that addresses stay readable.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// Text as one segment of a path.
 pub(crate) fn segment(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, SEGMENT).to_string()
 }
 
 #[cfg(test)]
@@ -270,5 +278,6 @@ mod tests {
         assert_eq!(link("/", &[("q", "a&b c"), ("host", "")]), "/?q=a%26b+c");
         assert_eq!(link("/", &[]), "/");
         assert_eq!(segment("a@1/[::1]"), "a%401%2F%5B%3A%3A1%5D");
+        assert_eq!(segment("www.example-1.gov"), "www.example-1.gov");
     }
 }

@@ -117,6 +117,11 @@ impl Crawl {
         self.ended_at.unwrap_or(now).since(self.started_at)
     }
 
+    /// Items that it deleted: those that answered that they are gone, and orphans.
+    pub fn deleted(&self) -> u64 {
+        self.totals.deleted + self.orphans.deleted
+    }
+
     /// Average Item Processing Time of the seed; none before the first answer.
     pub fn average_processing(&self) -> Option<Duration> {
         self.processing_ms

@@ -57,7 +57,7 @@ pub(crate) enum SourceAction {
     },
     /// List all sources
     List,
-    /// Show one source, its configurations and its last crawls
+    /// Show one source and its last crawls; with --json its configurations, too
     Show {
         /// Its name
         name: String,
@@ -94,7 +94,7 @@ pub(crate) struct Rules {
     /// When it is crawled by itself: "every 6h", "daily", "cron 0 3 * * * Europe/Oslo", or "never" [default: never]
     #[arg(long, value_name = "SCHEDULE")]
     pub(crate) schedule: Option<String>,
-    /// How it can tell that an item is gone [default: enumerate]
+    /// How it can tell that an item is gone [default: enumerate, of feeds explicit]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) deletion: Option<Deletion>,
     /// What becomes of a crawl while another one runs [default: exclusive]

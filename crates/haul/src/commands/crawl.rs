@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use archive::Manifest;
-use crawldb::{Crawl, CrawlKind, CrawlStatus, Source, SourceKind};
+use crawldb::{Crawl, CrawlKind, CrawlStatus, Source, SourceKind, StartError};
 use crawler::{CrawlError, Progress, StartedCrawl, Takeover};
 use model::{CrawlId, Host, PageUrl, SourceId, Timestamp};
 use serde_json::json;
@@ -31,7 +31,11 @@ pub(crate) async fn run(config: &Config, output: Output, crawl: &cli::Crawl) -> 
     let stop = shutdown::listen()?;
     let service = Service::start(config, &folder, Company::Alone, false).await?;
     let source = choose_source(&service, crawl).await?;
-    let Some(done) = crawl_and_pack(&service, &source, kind(crawl), &stop).await? else {
+    let crawled = crawl_and_pack(&service, &source, kind(crawl), &stop).await;
+    if crawled.is_err() {
+        service.stop().await?;
+    }
+    let Some(done) = crawled? else {
         output::say(&format!(
             "stopped; the same command goes on where it was: haul crawl {source}{}",
             where_it_is(config)
@@ -187,7 +191,9 @@ async fn left_unpacked(service: &Service, source: &SourceId) -> Result<Option<Cr
     let Some(crawl) = newest.filter(is_complete) else {
         return Ok(None);
     };
-    if !service.packer.has_unpublished(source).await? {
+    // What was decided or told since then is no reason: a crawl packs it, too.
+    let ends = &crawl.marks.applied_end;
+    if !service.packer.has_unpublished(source, ends).await? {
         return Ok(None);
     }
     output::say(&format!(
@@ -219,7 +225,9 @@ async fn resume_or_start(
         Ok(StartedCrawl::Queued(before)) => {
             bail!("{before} crawls of {source} are before this one; it starts after them")
         }
-        Err(error @ CrawlError::Settings { .. }) => bail!(Usage(error.to_string())),
+        Err(error @ (CrawlError::Settings { .. } | CrawlError::Start(StartError::Feed(_)))) => {
+            bail!(Usage(error.to_string()))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -302,9 +310,7 @@ fn report(config: &Config, output: Output, done: &Done) -> Result<()> {
     let here = where_it_is(config);
     if done.crawl.totals.escalated > 0 {
         let source = done.crawl.id.source();
-        output::say(&format!(
-            "what failed: haul item list {source} --state escalated{here}"
-        ));
+        output::say(&format!("what failed: haul escalation list {source}{here}"));
     }
     if !done.packs.is_empty() {
         output::say(&format!("search it with: haul search{here} WORDS"));
@@ -325,7 +331,7 @@ pub(crate) fn summarise(done: &Done) {
         totals.new,
         totals.changed,
         totals.unchanged,
-        totals.deleted,
+        crawl.deleted(),
         totals.escalated,
     ));
     for Manifest { host, current, .. } in &done.packs {
@@ -340,8 +346,7 @@ pub(crate) fn summarise(done: &Done) {
             "{why}; if they are gone: haul orphan approve {} --reason TEXT",
             crawl.id
         ));
-    }
-    if let Some(reason) = &crawl.reason {
+    } else if let Some(reason) = &crawl.reason {
         output::say(&format!("error: {reason}"));
     }
 }

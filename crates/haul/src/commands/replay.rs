@@ -3,7 +3,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use crawldb::IndexName;
 use jiff::Timestamp as Time;
-use ledger::{Ledger, Replay, ReplayFrom, Replayed};
+use ledger::{Ledger, LedgerError, Replay, ReplayFrom, Replayed};
 use model::{CrawlId, SourceId, Timestamp};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::assembly::{Company, Stores};
 use crate::cli;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, NoSource, Usage};
 use crate::output::{self, Output};
 use crate::progress::Count;
 
@@ -81,8 +81,7 @@ async fn sources(ledger: &Ledger, what: &str) -> Result<Vec<SourceId>> {
         Err(_) => SourceId::new(what)?,
     };
     let source = ledger.crawldb().source(&id).await?;
-    let source =
-        source.ok_or_else(|| Usage(format!("there is no source {id}; `haul source list` lists them")))?;
+    let source = source.ok_or(NoSource(id))?;
     Ok(vec![source.id])
 }
 
@@ -122,12 +121,15 @@ async fn replay_one(ledger: &Ledger, replay: &Replay) -> Result<Replayed> {
     let bar = Count::new(&format!("replaying {}", replay.source));
     let replayed = ledger.replay(replay, &|so_far| bar.show(so_far.read)).await;
     bar.end();
-    replayed.with_context(|| {
-        format!(
-            "the replay of {} broke off; the same command repeats it",
-            replay.source
-        )
-    })
+    match replayed {
+        Err(LedgerError::Refused(why)) => bail!(Usage(why)),
+        replayed => replayed.with_context(|| {
+            format!(
+                "the replay of {} broke off; the same command repeats it",
+                replay.source
+            )
+        }),
+    }
 }
 
 fn add(all: &mut Replayed, one: &Replayed) {
@@ -155,10 +157,20 @@ pub(crate) async fn indexes(config: &Config, output: Output, action: cli::Index)
                 output.line(&format!("{index}: {documents} documents; in force: {in_force}"))?;
             }
         }
-        cli::Index::Switch { name } => ledger.switch_index(&in_force, &index(&name)?).await?,
+        cli::Index::Switch { name } => switch(&ledger, &in_force, &index(&name)?).await?,
         cli::Index::Drop { name } => ledger.drop_index(&index(&name)?).await?,
     }
     Ok(Exit::Done)
+}
+
+/// An empty index would take the documents from everybody's sight; a slip in its name is enough.
+async fn switch(ledger: &Ledger, in_force: &IndexName, next: &IndexName) -> Result<()> {
+    let documents = ledger.crawldb().documents();
+    documents.refresh_documents().await?;
+    if documents.count_documents(next).await? == 0 {
+        bail!("index {next} is empty; fill it first: haul crawl replay all --into {next}");
+    }
+    Ok(ledger.switch_index(in_force, next).await?)
 }
 
 fn index(name: &str) -> Result<IndexName> {

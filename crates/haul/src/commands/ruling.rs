@@ -10,7 +10,7 @@ use crate::assembly::{Company, Stores};
 use crate::cli::{Because, Chosen, Escalation, Orphan};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, NoSource};
 use crate::output::{self, Output};
 
 /// Items that are read at a time.
@@ -56,9 +56,7 @@ async fn chosen_sources(ledger: &Ledger, source: Option<String>) -> Result<Vec<S
     let id = SourceId::new(source)?;
     match ledger.crawldb().source(&id).await? {
         Some(source) => Ok(vec![source]),
-        None => bail!(Usage(format!(
-            "there is no source {id}; `haul source list` lists them"
-        ))),
+        None => bail!(NoSource(id)),
     }
 }
 
@@ -104,9 +102,13 @@ async fn blocked_crawls(ledger: &Ledger, output: Output, source: Option<String>)
         };
         blocked += 1;
         let why = crawl.orphans.blocked.as_deref().unwrap_or_default();
+        let waits = match &crawl.orphans.approval {
+            None => "waits for a word".to_owned(),
+            Some(approval) => format!("is approved by {}, and not yet carried out", approval.by),
+        };
         match output.json {
             true => output.json(&json!({ "blocked": crawl.id, "orphans": crawl.orphans }))?,
-            false => output.line(&format!("crawl {} waits for a word: {why}", crawl.id))?,
+            false => output.line(&format!("crawl {} {waits}: {why}", crawl.id))?,
         }
     }
     Ok(blocked)
@@ -120,7 +122,7 @@ async fn approve(ledger: &Ledger, crawl: &CrawlId, because: Because) -> Result<E
     };
     match ledger.approve(crawl, &approval).await {
         Ok(_) => output::say(&format!(
-            "approved; the service that looks after {} goes on with it, or the next crawl does",
+            "approved; haul up, haul serve or haul source carries it out, or: haul crawl {}",
             crawl.source()
         )),
         Err(LedgerError::Refused(why)) => bail!(why),
@@ -132,6 +134,9 @@ async fn approve(ledger: &Ledger, crawl: &CrawlId, because: Because) -> Result<E
 /// Carries out the decision for the items that are named, or for all that are listed; says which did not fit.
 async fn decide(ledger: &Ledger, decision: Decision, chosen: Chosen, states: &[ItemState]) -> Result<Exit> {
     let source = SourceId::new(chosen.source)?;
+    if ledger.crawldb().source(&source).await?.is_none() {
+        bail!(NoSource(source));
+    }
     let ruling = Ruling {
         decision,
         reason: chosen.because.reason,
@@ -150,14 +155,18 @@ async fn decide(ledger: &Ledger, decision: Decision, chosen: Chosen, states: &[I
     for item in chosen.items {
         done.add(ledger.rule(&source, &ItemId::new(item)?, &ruling, now()).await)?;
     }
+    if done.decided == 0 && done.refused == 0 {
+        output::say(&format!("no item of {source} waits for that"));
+        return Ok(Exit::Nothing);
+    }
     output::say(&format!(
         "{} items decided, {} refused",
         done.decided, done.refused
     ));
-    Ok(match done {
-        Tally { refused: 1.., .. } => Exit::Failed,
-        Tally { decided: 0, .. } => Exit::Nothing,
-        Tally { .. } => Exit::Done,
+    Ok(if done.refused > 0 {
+        Exit::Failed
+    } else {
+        Exit::Done
     })
 }
 

@@ -11,7 +11,7 @@ use crate::cli::{Rules, Site, SourceAction, Told};
 use crate::commands::source_process;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, NoSource, Usage};
 use crate::output::{self, Output};
 use crate::progress::Count;
 use crate::site::{self, Place};
@@ -76,7 +76,7 @@ async fn add(config: &Config, name: &str, place: Place, site: &Site, rules: &Rul
 async fn set(config: &Config, id: &SourceId, site: &Site, rules: &Rules) -> Result<Exit> {
     let crawldb = open(config)?;
     let Some(source) = crawldb.source(id).await? else {
-        return Ok(unknown(id));
+        bail!(NoSource(id.clone()));
     };
     let mut settings: Settings = source.settings.clone();
     site::apply(site, &mut settings.site)?;
@@ -117,7 +117,8 @@ async fn list(config: &Config, output: Output) -> Result<Exit> {
             (None, crawls, queued) => format!("{crawls} crawls, {queued} waiting"),
         };
         let place = site::place_of(&source.settings);
-        output.line(&format!("{:<32} {place} {state}", source.id.as_str()))?;
+        let line = format!("{:<32} {place} {state}", source.id.as_str());
+        output.line(line.trim_end())?;
     }
     Ok(if sources.is_empty() {
         Exit::Nothing
@@ -129,7 +130,7 @@ async fn list(config: &Config, output: Output) -> Result<Exit> {
 async fn show(config: &Config, output: Output, id: &SourceId) -> Result<Exit> {
     let crawldb = open(config)?;
     let Some(source) = crawldb.source(id).await? else {
-        return Ok(unknown(id));
+        bail!(NoSource(id.clone()));
     };
     let crawls = crawldb.crawls(Some(id), 10).await?;
     let configurations = crawldb.configurations(id).await?;
@@ -151,7 +152,7 @@ async fn show(config: &Config, output: Output, id: &SourceId) -> Result<Exit> {
             totals.changed,
             totals.unchanged,
             totals.escalated,
-            totals.deleted,
+            crawl.deleted(),
             crawl.input_speed(now()),
             crawl.output_speed(now()),
         );
@@ -166,9 +167,14 @@ async fn tell(config: &Config, told: Told) -> Result<Exit> {
     let stores = Stores::open(&folder, config, Company::Shared)?;
     let id = SourceId::new(told.name)?;
     let Some(source) = stores.crawldb.source(&id).await? else {
-        return Ok(unknown(&id));
+        bail!(NoSource(id));
     };
     let url = PageUrl::parse(&told.url)?;
+    if !crawler::is_inside(&source.settings, &url) {
+        bail!(Usage(format!(
+            "{url} is not inside the source {id}; `haul source show {id}` says what is"
+        )));
+    }
     let change = match (&told.content, told.gone) {
         (_, true) => LiveChange::Delete,
         (None, false) => LiveChange::Fetch,
@@ -205,15 +211,10 @@ async fn remove(config: &Config, id: &SourceId) -> Result<Exit> {
             "source {id} removed with {} items; their pages go from the packs when these are packed next",
             removed.items
         )),
-        Err(ledger::LedgerError::Crawldb(CrawldbError::NoSource(id))) => return Ok(unknown(&id)),
+        Err(ledger::LedgerError::Crawldb(CrawldbError::NoSource(id))) => bail!(NoSource(id)),
         Err(error) => bail!(error),
     }
     Ok(Exit::Done)
-}
-
-fn unknown(id: &SourceId) -> Exit {
-    output::say(&format!("there is no source {id}; `haul source list` lists them"));
-    Exit::Nothing
 }
 
 fn now() -> Timestamp {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use model::SourceId;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::assembly::{Company, Stores};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
-use crate::exit::Exit;
+use crate::exit::{Exit, NoSource};
 use crate::output::{self, Output};
 use crate::{monitoring, service, shutdown};
 
@@ -27,10 +27,7 @@ pub(crate) async fn run(
     let stop = shutdown::listen()?;
     let stores = Stores::open(&folder, config, Company::Shared)?;
     let Some(_) = stores.crawldb.source(id).await? else {
-        output::say(&format!(
-            "there is no source {id}; add it with: haul source add {id} ADDRESS"
-        ));
-        return Ok(Exit::Nothing);
+        bail!(NoSource(id.clone()));
     };
     stores.archive.probe().await?;
     let listener =

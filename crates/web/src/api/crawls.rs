@@ -180,7 +180,9 @@ pub(crate) async fn approved(app: &App, id: &CrawlId, by: &str, reason: &str) ->
         reason: needed("reason", reason)?,
         at: clock::now(),
     };
-    Ok(app.ledger.approve(id, &approval).await?)
+    let crawl = app.ledger.approve(id, &approval).await?;
+    app.attention.forget();
+    Ok(crawl)
 }
 
 /// What a person must say to decide something.

@@ -71,7 +71,14 @@ fn row(crawl: &Crawl) -> Markup {
                 a href=(address(&crawl.id)) { (time(crawl.started_at)) }
                 span.small { a href=(sources::address(&source)) { (source) } }
             }
-            td { (status_label(crawl.status)) @if crawl.kind == CrawlKind::Incremental { span.small.soft { "incremental" } } }
+            td {
+                @if crawl.status == CrawlStatus::Blocked {
+                    a href={ (address(&crawl.id)) "#orphans" } { (status_label(crawl.status)) }
+                } @else {
+                    (status_label(crawl.status))
+                }
+                @if crawl.kind == CrawlKind::Incremental { span.small.soft { "incremental" } }
+            }
             td.number { (count(crawl.totals.seen)) }
             td.number.wide { (count(crawl.totals.new)) }
             td.number.wide { (count(crawl.totals.changed)) }
@@ -176,7 +183,7 @@ fn figures(crawl: &Crawl) -> Markup {
             div { dt { "changed" } dd data-live="changed" { (count(totals.changed)) } }
             div { dt { "unchanged" } dd data-live="unchanged" { (count(totals.unchanged)) } }
             @if crawl.status.is_over() {
-                div { dt { "deleted" } dd { (count(totals.deleted)) } }
+                div { dt { "deleted" } dd { (count(crawl.deleted())) } }
                 div { dt { "escalated" } dd { (count(totals.escalated)) } }
                 div { dt { "took" } dd { (duration(took)) } }
                 div { dt { "fetched" } dd { (bytes(crawl.fetched_bytes)) } }

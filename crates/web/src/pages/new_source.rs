@@ -54,7 +54,7 @@ pub(crate) async fn page(State(app): State<Arc<App>>) -> Markup {
             (field("name", "Name (optional)", "What people call it; the host where you leave it empty.").text("", 200))
             div.actions { button { "Add" } a href="/sources" { "Back" } }
         }
-        p.soft { "A folder of this machine is added on its command line: " code { "haul source add PATH" } "." }
+        p.soft { "A folder of this machine is added on its command line: " code { "haul source add NAME PATH" } "." }
     };
     layout::work_page(app.waiting().await, Area::Sources, "Add a source", &content)
 }

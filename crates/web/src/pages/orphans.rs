@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use crawldb::{Crawl, OrphanReport};
+use crawldb::{Crawl, CrawlStatus, OrphanReport};
 use maud::{Markup, html};
 
 use crate::api::found::Found;
@@ -24,7 +24,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<
     let source = params.text("source");
     let content = html! {
         h1 { "Orphans" }
-        p.lead { "Items that a complete crawl no longer saw. They are deleted when their grace is over, unless a guard stops it." }
+        p.lead { "Items that a complete crawl no longer saw. They are deleted when their grace is over, unless a guard stops it or their source leaves it to you." }
         (waiting_crawls(&blocked(&app).await?))
         h2 { "Candidates" }
         (decisions::filter(PLACE, source, &app.source_names().await?, &[], ""))
@@ -84,7 +84,7 @@ pub(crate) fn report(crawl: &Crawl) -> Markup {
             (figures(report))
             @if let Some(at) = report.again_at { p.soft { "Looked at again " (time(at)) "." } }
             @if let Some(approval) = &report.approval {
-                p { "Approved by " (approval.by) ", " (time(approval.at)) ": " (approval.reason) }
+                p { "Approved by " (approval.by) ", " (time(approval.at)) ": " (approval.reason) @if crawl.status == CrawlStatus::Blocked { ". The deletions begin within seconds." } }
             } @else if report.blocked.is_some() && crawl.status.is_over() {
                 (approve(crawl))
             }

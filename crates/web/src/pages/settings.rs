@@ -104,18 +104,27 @@ fn policies(settings: &Settings) -> Markup {
     let Settings {
         retry, orphans, live, ..
     } = settings;
+    let is_crawled = settings.kind != SourceKind::Feed;
+    let is_missed = matches!(
+        settings.deletion,
+        DeletionCapability::Enumerate | DeletionCapability::FetchOnly
+    );
     html! {
-        dt { "Schedule" } dd { (settings.schedule.as_deref().unwrap_or("only when somebody starts it")) }
-        dt { "A second crawl" } dd { (said(&CONCURRENCY, settings.concurrency)) }
+        @if is_crawled {
+            dt { "Schedule" } dd { (settings.schedule.as_deref().unwrap_or("only when somebody starts it")) }
+            dt { "A second crawl" } dd { (said(&CONCURRENCY, settings.concurrency)) }
+        }
         dt { "Retries" }
         dd { (count(retry.max_retries.into())) ", after " (millis(retry.initial_ms)) " to " (millis(retry.max_ms)) ", \u{d7} " (retry.multiplier) " each" }
         dt { "That an item is gone" } dd { (said(&DELETION, settings.deletion)) }
-        dt { "What a crawl missed" }
-        dd {
-            "deleted after " (counted(orphans.grace_crawls.into(), "crawl"))
-            @if orphans.grace_ms > 0 { " and " (millis(orphans.grace_ms)) }
-            @if orphans.verify { ", once it was looked for again" }
-            ", if at most " (orphans.guard_percent) " % or " (counted(orphans.guard_items, "item")) " at once"
+        @if is_crawled && is_missed {
+            dt { "What a crawl missed" }
+            dd {
+                "deleted after " (counted(orphans.grace_crawls.into(), "crawl"))
+                @if orphans.grace_ms > 0 { " and " (millis(orphans.grace_ms)) }
+                @if orphans.verify { ", once it was looked for again" }
+                ", if at most " (orphans.guard_percent) " % or " (counted(orphans.guard_items, "item")) " at once"
+            }
         }
         dt { "Live updates" }
         dd { @if live.enabled { "taken" @if live.trust_clock { ", by the clock of the source" } } @else { "not taken" } }

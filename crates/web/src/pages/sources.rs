@@ -166,8 +166,10 @@ pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<SourceId>
         (history(&source, &crawls))
         (live_updates(&live))
         (settings::summary(&source))
-        (replays(&source, crawls.first(), app.replays.of(Some(&id)).as_ref()))
-        (removal(&source))
+        @if source.deleting_since.is_none() {
+            (replays(&source, crawls.first(), app.replays.of(Some(&id)).as_ref()))
+            (removal(&source))
+        }
     };
     Ok(layout::work_page(
         app.waiting().await,
@@ -330,14 +332,12 @@ fn replayed(job: &Job) -> Markup {
 
 fn removal(source: &Source) -> Markup {
     html! {
-        @if source.deleting_since.is_none() {
-            details {
-                summary { "Delete this source" }
-                p { "Its references leave the documents, then its crawls and the records of its items go. What other sources have, too, stays searchable. This cannot be undone." }
-                form method="post" action={ (address(&source.id)) "/delete" } {
-                    label.choice { input type="checkbox" name="sure" value="yes" required; "Delete " (source.settings.name) " and everything that only it has" }
-                    div.actions { button.danger { "Delete" } }
-                }
+        details {
+            summary { "Delete this source" }
+            p { "Its references leave the documents, then its crawls and the records of its items go. What other sources have, too, stays searchable. This cannot be undone." }
+            form method="post" action={ (address(&source.id)) "/delete" } {
+                label.choice { input type="checkbox" name="sure" value="yes" required; "Delete " (source.settings.name) " and everything that only it has" }
+                div.actions { button.danger { "Delete" } }
             }
         }
     }

@@ -38,7 +38,7 @@ async fn a_site_is_added_by_its_address_and_shown() {
     .await;
     assert_eq!(
         (added.status.as_u16(), added.header("location")),
-        (303, "/sources/example%2Egov")
+        (303, "/sources/example.gov")
     );
     get(&parts.router, "/sources")
         .await
@@ -77,7 +77,7 @@ async fn buckets_and_feeds_are_added_by_their_address() {
     let parts = Parts::start().await;
     let add = async |fields: &str| submit(&parts.router, "/sources", fields).await;
     let bucket = add("kind=bucket&url=s3%3A%2F%2Fdocs.example.org%2Fmanual&base=").await;
-    assert_eq!(bucket.header("location"), "/sources/docs%2Eexample%2Eorg");
+    assert_eq!(bucket.header("location"), "/sources/docs.example.org");
     get(&parts.router, bucket.header("location"))
         .await
         .is_page(200, &["s3://docs.example.org/manual", "Start a crawl"]);
@@ -194,7 +194,7 @@ async fn packs_are_listed_with_their_files() {
         &[
             "forms.example.gov",
             "34",
-            "/api/v1/packs/forms%2Eexample%2Egov/file",
+            "/api/v1/packs/forms.example.gov/file",
             "3 Feb 2026",
         ],
     );
@@ -241,7 +241,7 @@ async fn pages_are_whole_documents_with_landmarks() {
 #[tokio::test]
 async fn a_pack_stays_while_a_collection_needs_it() {
     let parts = Parts::with_content().await;
-    let pack = "/packages/pack%2Fforms%2Eexample%2Egov";
+    let pack = "/packages/pack%2Fforms.example.gov";
     get(&parts.router, "/packages")
         .await
         .is_page(200, &["pack/forms.example.gov", "Make a collection"]);

@@ -24,7 +24,7 @@ async fn a_source_lives_from_post_to_delete() {
     let added = post(&parts, &new).await;
     assert_eq!(
         (added.status.as_u16(), added.header("location")),
-        (201, "/api/v1/sources/example%2Egov"),
+        (201, "/api/v1/sources/example.gov"),
         "{}",
         added.body
     );
