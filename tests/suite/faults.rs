@@ -109,7 +109,7 @@ fn unreachable() -> Result<()> {
     ensure!(ended.code == Some(1), "{ended:#?}");
     let items = haul.items("gone")?;
     ensure!(items[0]["state"] == "escalated", "{items:#?}");
-    ended.says(&["1 escalated", "haul item list gone --state escalated"])
+    ended.says(&["1 escalated", "haul escalation list gone"])
 }
 
 fn no_tls() -> Result<()> {

@@ -170,6 +170,11 @@ record!(
         ("aliases", "array", "Items that redirect here; at most 20."),
         ("orphan", "object?", "Since when it is missed."),
         ("ruling", "object?", "What a person decided about it last."),
+        (
+            "unread",
+            "integer?",
+            "The newest update that could not be read yet."
+        ),
     ]
 );
 

@@ -330,7 +330,8 @@ async fn live_updates_that_are_not_applied_yet_withhold_it() {
         .on("/a", moods.page("later", links(""), Answer::status(404)))
         .serve()
         .await;
-    let world = World::new(&server, |_| ()).await;
+    let mut world = World::new(&server, |_| ()).await;
+    world.options.listens = false;
     check_completed(&world.crawl().await);
     moods.set(&["later"]);
     world.tell_of(&PageUrl::parse(&server.url("/new")).unwrap()).await;
