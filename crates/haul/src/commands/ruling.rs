@@ -1,13 +1,12 @@
-use std::time::SystemTime;
-
 use anyhow::{Result, bail};
 use crawldb::{Approval, CrawlStatus, Decision, Item, ItemState, Ruling, Scan, Source};
 use ledger::{Ledger, LedgerError};
-use model::{CrawlId, ItemId, SourceId, Timestamp};
+use model::{CrawlId, ItemId, SourceId};
 use serde_json::json;
 
 use crate::assembly::{Company, Stores};
 use crate::cli::{Because, Chosen, Escalation, Orphan};
+use crate::commands::crawl::now;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, NoSource};
@@ -216,8 +215,4 @@ impl<'a> Pages<'a> {
         self.after = items.last().map(|last| last.id.clone());
         Ok(self.after.is_some().then_some(items))
     }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from(SystemTime::now())
 }

@@ -1,13 +1,12 @@
-use std::time::SystemTime;
-
 use anyhow::{Context, Result, bail};
 use archive::Kind;
 use crawldb::{Crawldb, CrawldbError, Settings};
-use model::{ItemId, PageUrl, SourceId, Timestamp};
+use model::{ItemId, PageUrl, SourceId};
 use updates::{LiveChange, LiveUpdate, topics};
 
 use crate::assembly::{self, Company, Stores};
 use crate::cli::{Rules, Site, SourceAction, Told};
+use crate::commands::crawl::now;
 use crate::commands::source_process;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
@@ -215,8 +214,4 @@ async fn remove(config: &Config, id: &SourceId) -> Result<Exit> {
         Err(error) => bail!(error),
     }
     Ok(Exit::Done)
-}
-
-fn now() -> Timestamp {
-    Timestamp::from(SystemTime::now())
 }
