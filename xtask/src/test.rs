@@ -26,7 +26,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     let report_file = tempfile::NamedTempFile::new().context("cannot create the file for the test report")?;
     let mut tests = cargo();
     tests
-        .args(["test", "--workspace"])
+        .args(["test", "--workspace", "--no-fail-fast"])
         .args(arguments)
         .env("HAUL_TEST_REPORT", report_file.path());
     let passed = tests.status().context("cannot start `cargo test`")?.success();

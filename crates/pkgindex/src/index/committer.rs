@@ -196,8 +196,9 @@ impl Turns {
             return end_all(round, &open, &Outcome::Failed(why));
         }
         let committed = state.committed;
-        drop(state);
+        // Before anybody can see the new revision: what is committed is told.
         self.shared.feed().append(changes);
+        drop(state);
         end_all(round, &open, &Outcome::TakenBack);
         self.shared.announce(committed);
     }
@@ -209,11 +210,13 @@ impl Turns {
         let open = state.take_back(taken);
         let replaced = loaded.and_then(|loaded| state.replace(&loaded));
         let committed = state.committed;
+        if replaced.is_ok() {
+            // Whoever follows this index must notice that what comes now may be another history.
+            *self.shared.feed() = Feed::new(committed, self.shared.options.feed_bytes);
+        }
         drop(state);
         match replaced {
             Ok(()) => {
-                // Whoever follows this index must notice that what comes now may be another history.
-                *self.shared.feed() = Feed::new(committed, self.shared.options.feed_bytes);
                 end_all(round, &open, ending);
                 self.shared.announce(committed);
             }
