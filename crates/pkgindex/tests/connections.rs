@@ -2,44 +2,22 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod served;
+mod slow;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use pkgindex::store::{Commit, Finding, Loaded, Store, StoreError};
-use pkgindex::{Change, Revision, Server, ServerOptions, raise_descriptor_limit};
-use served::{Client, Served, memory_kib};
-use socket2::{Domain, SockRef, Socket, Type};
-
-const SHORT: Duration = Duration::from_millis(200);
+use pkgindex::{Change, Revision, Server, ServerOptions};
+use served::Served;
+use slow::{SHORT, flood, with_little_room};
+use socket2::SockRef;
 
 #[track_caller]
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let found = tests::wait::until(what, Duration::from_secs(10), || Ok(condition().then_some(())));
     found.unwrap();
-}
-
-/// A client that has room for a few answers only.
-fn with_little_room(address: SocketAddr) -> Client {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    socket.connect(&address.into()).unwrap();
-    Client::new(socket.into())
-}
-
-/// Sends empty lines until nobody takes them for a while. Returns how many were taken.
-fn flood(client: &mut Client) -> usize {
-    client.stream.set_write_timeout(Some(SHORT)).unwrap();
-    let lines = vec![b'\n'; 64 << 10];
-    let mut taken = 0;
-    loop {
-        match client.stream.write(&lines) {
-            Ok(count) => taken += count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return taken,
-            Err(error) => panic!("{error}"),
-        }
-    }
 }
 
 #[test]
@@ -79,22 +57,6 @@ fn a_silent_client_is_sent_away_when_that_is_wanted() {
     client.send("QUERY|a");
     assert_eq!(client.rest(), "");
     assert_eq!(server.counts.idle_timeouts(), 1);
-}
-
-#[test]
-fn a_slow_reader_only_hurts_itself() {
-    let server = Served::start(ServerOptions::default());
-    let before = memory_kib("VmRSS");
-    let mut slow = with_little_room(server.address);
-    let taken = flood(&mut slow);
-    assert!(
-        taken < 24 << 20,
-        "{taken} lines were read though no answer could leave"
-    );
-    let growth = memory_kib("VmRSS").saturating_sub(before);
-    assert!(growth < 32 << 10, "{growth} KiB are held for a slow reader");
-    assert_eq!(server.connect().ask("INDEX|a|\n"), "OK\n");
-    assert_eq!(slow.answers(taken), "ERROR\n".repeat(taken));
 }
 
 #[test]
@@ -141,28 +103,6 @@ fn a_client_that_is_gone_leaves_nothing_behind() {
     let mut late = server.connect();
     late.send("QUERY|c|\n");
     assert_eq!(late.end(), "FAIL\n");
-}
-
-/// Both ends are in this process, so with a limit of 20,000 descriptors there are a few less than ten thousand.
-#[test]
-fn ten_thousand_idle_connections_cost_little() {
-    let limit = usize::try_from(raise_descriptor_limit().unwrap()).unwrap_or(usize::MAX);
-    let count = 10_000.min((limit - 400) / 2);
-    let server = Served::start(ServerOptions {
-        max_connections: count,
-        ..ServerOptions::default()
-    });
-    let before = memory_kib("VmRSS");
-    let mut clients: Vec<_> = (0..count).map(|_| server.connect()).collect();
-    for client in &mut clients {
-        client.send("QUERY|a|\n");
-    }
-    for client in &mut clients {
-        assert_eq!(client.answers(1), "FAIL\n");
-    }
-    let growth = memory_kib("VmRSS").saturating_sub(before);
-    assert!(growth < 50 << 10, "{count} idle connections hold {growth} KiB");
-    assert_eq!(server.counts.connections(), count as u64);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The three commands as they stand on the wire: bytes in, bytes out.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod resident;
 mod served;
 
 use std::env;
 
 use pkgindex::{Cycles, ServerOptions};
 use proptest::prelude::*;
-use served::{Served, memory_kib};
+use resident::memory_kib;
+use served::Served;
 
 fn server() -> Served {
     Served::start(ServerOptions::default())
