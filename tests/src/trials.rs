@@ -93,6 +93,12 @@ impl Bench {
         });
     }
 
+    /// Adds a test that cannot be run here, for a reason that its line says.
+    pub fn ignore(&mut self, name: impl Into<String>, reason: &str) {
+        let trial = Trial::test(name, || Err(Failed::from("it cannot be run here")));
+        self.trials.push(trial.with_kind(reason).with_ignored_flag(true));
+    }
+
     /// Runs what the command line chooses, two at a time unless it says otherwise.
     pub fn run(self) -> ExitCode {
         let mut arguments = Arguments::from_args();

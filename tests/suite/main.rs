@@ -15,6 +15,7 @@ mod monitoring;
 mod outages;
 mod packages;
 mod pkgindex;
+mod scrapers;
 mod serving;
 mod week;
 
@@ -40,5 +41,6 @@ fn main() -> ExitCode {
     week::add(&mut bench);
     outages::add(&mut bench);
     serving::add(&mut bench);
+    scrapers::add(&mut bench);
     bench.run()
 }

@@ -14,6 +14,7 @@ mod nginx;
 mod packing;
 mod retrieving;
 mod running;
+mod scraping;
 mod table;
 
 use crate::run::{cargo, must_succeed, target_directory};
@@ -22,8 +23,8 @@ use material::Material;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
-const NAMES: [&str; 7] = [
-    "load", "pack", "crawl", "serve", "retrieve", "pkgindex", "crawldb",
+const NAMES: [&str; 8] = [
+    "load", "pack", "crawl", "serve", "retrieve", "pkgindex", "crawldb", "runner",
 ];
 
 /// How much is measured.
@@ -113,6 +114,9 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     }
     if wanted("crawldb") {
         knowing::measure(&bench)?;
+    }
+    if wanted("runner") {
+        scraping::compare(&bench)?;
     }
     println!("\nbench: done");
     Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@
 //! | fetched bytes | `content/<checksum>.bundle` | many at once, [`Archive::put_bundle`] |
 //! | extracts | `extract/<checksum>.bundle` | many at once, [`Archive::put_bundle`] |
 //! | packs | `pack/<host>/<checksum>.sqlite` | [`Archive::put_pack`], named by content |
+//! | what runs leave | `scraper/<owner>/<name>/...` | [`Archive::put_artifact`]: data, logs, cassettes, code that was sent |
 //! | manifests | `manifest/<host>/<number>.json` | [`Archive::swap_manifest`] |
 //!
 //! A *bundle* is one object that holds the compressed bytes of many items one after the other, as WARC files of web
@@ -20,9 +21,11 @@
 
 mod bucket;
 mod bundle;
+mod files;
 mod manifest;
 mod store;
 
 pub use crate::bundle::{Kind, stored_bytes};
+pub use crate::files::{Artifact, checksum_of};
 pub use crate::manifest::{Manifest, PackVersion, Swap};
 pub use crate::store::{Archive, ArchiveError, MAX_PART_BYTES};

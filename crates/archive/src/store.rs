@@ -1,14 +1,13 @@
-use std::path::{Path as FilePath, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
-use model::{ArchiveKey, Checksum, Hasher, Host};
+use futures::TryStreamExt;
+use model::{ArchiveKey, Checksum, Host};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use url::Url;
 
 use crate::bucket::{Bucket, FetchError};
@@ -17,12 +16,6 @@ use crate::manifest::{Manifest, Swap};
 
 /// A part is at most this large when decompressed: 1 GiB.
 pub const MAX_PART_BYTES: u64 = 1 << 30;
-
-/// A piece of a pack on its way up: 8 MiB, which is also what a multipart upload of S3 wants at least (5 MiB).
-const UPLOAD_BYTES: usize = 8 << 20;
-
-/// What is read of a received pack at once.
-const READ_BYTES: usize = 256 << 10;
 
 /// Why the archive did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -71,12 +64,12 @@ pub enum ArchiveError {
 /// One archive: a folder, a bucket prefix or memory. Cheap to clone.
 #[derive(Clone)]
 pub struct Archive {
-    store: Arc<dyn ObjectStore>,
+    pub(crate) store: Arc<dyn ObjectStore>,
     place: String,
     /// Where the archive is a folder of this machine.
-    folder: Option<PathBuf>,
+    pub(crate) folder: Option<PathBuf>,
     /// Where it is a bucket: what objects are fetched with.
-    bucket: Option<Arc<Bucket>>,
+    pub(crate) bucket: Option<Arc<Bucket>>,
 }
 
 impl std::fmt::Debug for Archive {
@@ -233,103 +226,6 @@ impl Archive {
         Ok(all)
     }
 
-    /// Stores the pack in the file at `from` under its checksum; nothing is sent where it is there already.
-    pub async fn put_pack(
-        &self,
-        host: &Host,
-        checksum: &Checksum,
-        from: &FilePath,
-    ) -> Result<(), ArchiveError> {
-        let path = pack_path(host, checksum);
-        let failed = |error: std::io::Error| self.failed(&format!("read {}", from.display()), error);
-        let mut file = tokio::fs::File::open(from).await.map_err(failed)?;
-        let size = file.metadata().await.map_err(failed)?.len();
-        if self.store.head(&path).await.is_ok_and(|meta| meta.size == size) {
-            return Ok(());
-        }
-        let store_failed = |error: object_store::Error| self.failed(&format!("write {path}"), error);
-        let upload = self.store.put_multipart(&path).await.map_err(store_failed)?;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload, UPLOAD_BYTES);
-        let mut buffer = vec![0; UPLOAD_BYTES];
-        loop {
-            let read = file.read(&mut buffer).await.map_err(failed)?;
-            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
-                break;
-            };
-            upload.wait_for_capacity(2).await.map_err(store_failed)?;
-            upload.write(piece);
-        }
-        upload.finish().await.map_err(store_failed)?;
-        Ok(())
-    }
-
-    /// Brings a pack into the file at `to`, which appears whole and with the right checksum, or not at all.
-    pub async fn fetch_pack(
-        &self,
-        host: &Host,
-        checksum: &Checksum,
-        to: &FilePath,
-    ) -> Result<(), ArchiveError> {
-        let path = pack_path(host, checksum);
-        let partial = to.with_extension("partial");
-        // What a killed process left would be in the way.
-        let _ = tokio::fs::remove_file(&partial).await;
-        let received = self.receive(&path, &partial).await;
-        let checked = match received {
-            Ok(()) => self.check(&path, checksum, &partial).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = checked {
-            // The partial file is of no use to anybody; that it could not be removed changes nothing.
-            let _ = tokio::fs::remove_file(&partial).await;
-            return Err(error);
-        }
-        let renamed = tokio::fs::rename(&partial, to).await;
-        renamed.map_err(|error| self.failed(&format!("write {}", to.display()), error))
-    }
-
-    /// Brings an object into a file: from a bucket over many connections, from the same disk as a second name.
-    async fn receive(&self, path: &Path, to: &FilePath) -> Result<(), ArchiveError> {
-        if let Some(bucket) = &self.bucket {
-            return bucket
-                .save(path.as_ref(), to)
-                .await
-                .map_err(|error| self.unfetched(error));
-        }
-        if self.link(path, to) {
-            return Ok(());
-        }
-        let answer = self.store.get(path).await;
-        let mut pieces = answer
-            .map_err(|error| self.unreadable(path.as_ref(), error))?
-            .into_stream();
-        let failed = |error: std::io::Error| self.failed(&format!("write {}", to.display()), error);
-        let mut file = tokio::fs::File::create(to).await.map_err(failed)?;
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|error| self.failed(&format!("read {path}"), error))?;
-            file.write_all(&piece).await.map_err(failed)?;
-        }
-        file.flush().await.map_err(failed)
-    }
-
-    /// Reads what was received and compares it with its name.
-    async fn check(&self, path: &Path, checksum: &Checksum, file: &FilePath) -> Result<(), ArchiveError> {
-        let failed = |error: std::io::Error| self.failed(&format!("read {}", file.display()), error);
-        let received = file.to_owned();
-        let hashed = tokio::task::spawn_blocking(move || checksum_of(&received)).await;
-        let found = hashed.map_err(std::io::Error::other).flatten().map_err(failed)?;
-        match found == *checksum {
-            true => Ok(()),
-            false => Err(self.damaged(path.as_ref(), "its checksum is not the one in its name")),
-        }
-    }
-
-    /// Objects never change, so a second name for one is as good as a copy, and takes no room.
-    fn link(&self, path: &Path, to: &FilePath) -> bool {
-        let Some(folder) = &self.folder else { return false };
-        std::fs::hard_link(folder.join(path.as_ref()), to).is_ok()
-    }
-
     /// Removes a pack that no manifest names any more; nothing where there is none.
     pub async fn delete_pack(&self, host: &Host, checksum: &Checksum) -> Result<(), ArchiveError> {
         self.delete(&pack_path(host, checksum)).await
@@ -431,14 +327,18 @@ impl Archive {
         Ok(numbers)
     }
 
-    async fn delete(&self, path: &Path) -> Result<(), ArchiveError> {
+    pub(crate) async fn delete(&self, path: &Path) -> Result<(), ArchiveError> {
         match self.store.delete(path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed(&format!("delete {path}"), error)),
         }
     }
 
-    fn failed(&self, what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ArchiveError {
+    pub(crate) fn failed(
+        &self,
+        what: &str,
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> ArchiveError {
         ArchiveError::Store {
             what: what.to_owned(),
             place: self.place.clone(),
@@ -447,21 +347,21 @@ impl Archive {
     }
 
     /// What is not there is told apart from what could not be read.
-    fn unreadable(&self, object: &str, error: object_store::Error) -> ArchiveError {
+    pub(crate) fn unreadable(&self, object: &str, error: object_store::Error) -> ArchiveError {
         match error {
             object_store::Error::NotFound { .. } => self.not_found(object),
             error => self.failed(&format!("read {object}"), error),
         }
     }
 
-    fn unfetched(&self, error: FetchError) -> ArchiveError {
+    pub(crate) fn unfetched(&self, error: FetchError) -> ArchiveError {
         match error.source.kind() {
             retrieve::ErrorKind::NotFound => self.not_found(&error.object),
             _ => self.failed(&format!("read {}", error.object), error.source),
         }
     }
 
-    fn damaged(&self, what: &str, reason: &str) -> ArchiveError {
+    pub(crate) fn damaged(&self, what: &str, reason: &str) -> ArchiveError {
         ArchiveError::Damaged {
             what: what.to_owned(),
             place: self.place.clone(),
@@ -477,20 +377,7 @@ impl Archive {
     }
 }
 
-fn checksum_of(file: &FilePath) -> std::io::Result<Checksum> {
-    let mut file = std::fs::File::open(file)?;
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        let read = std::io::Read::read(&mut file, &mut buffer)?;
-        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
-            return Ok(hasher.finish());
-        };
-        hasher.update(piece);
-    }
-}
-
-fn pack_path(host: &Host, checksum: &Checksum) -> Path {
+pub(crate) fn pack_path(host: &Host, checksum: &Checksum) -> Path {
     Path::from_iter(["pack", host.as_str(), &format!("{checksum}.sqlite")])
 }
 

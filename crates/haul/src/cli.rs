@@ -6,6 +6,7 @@ mod package;
 pub(crate) mod pkgindex;
 mod retrieve;
 mod ruling;
+mod scraper;
 mod source;
 
 use std::path::PathBuf;
@@ -19,6 +20,9 @@ pub(crate) use self::crawl::{Crawl, CrawlAction, Index, Replay};
 pub(crate) use self::package::Package;
 pub(crate) use self::retrieve::{Cat, Choice, Effort, Get, Ls, OnChange, Order, Reach};
 pub(crate) use self::ruling::{Because, Chosen, Escalation, Orphan};
+pub(crate) use self::scraper::{
+    Account, Key, May, On, Run, Scraper, SecretAction, Settings, WebhookAction, WhenBusy, WhenMissed,
+};
 pub(crate) use self::source::{Deletion, Mode, Rules, Source, SourceAction, Told};
 use crate::config;
 use crate::exit;
@@ -45,6 +49,8 @@ pub(crate) struct Cli {
 pub(crate) enum Action {
     /// Serve the search page, the API and the crawls started from there, until Ctrl-C
     Up,
+    /// Run a scraper that lies in a folder, as the server does, and leave its data.sqlite there
+    Run(Run),
     /// Serve some roles, beside other processes on the same data folder or on other machines, until Ctrl-C
     Serve(Serve),
     /// Crawl sites, buckets and folders, pack every host, and say how to search them; or replay a crawl
@@ -64,6 +70,15 @@ pub(crate) enum Action {
     Bench(Bench),
     /// Add, change, list, show and remove sources; or run one as a process of its own
     Source(Source),
+    /// Add, change, run, list and remove scrapers of a server, with their data, secrets and webhooks
+    #[command(subcommand)]
+    Scraper(Scraper),
+    /// Add and list people who sign in
+    #[command(subcommand)]
+    Account(Account),
+    /// Make, list and end keys for programs
+    #[command(subcommand)]
+    Key(Key),
     /// List what is known of the items of a source
     #[command(subcommand)]
     Item(Item),
@@ -97,6 +112,9 @@ pub(crate) enum Action {
     /// Read a PDF on stdin, write its text on stdout (what haul starts within limits for every PDF)
     #[command(hide = true)]
     ExtractPdf,
+    /// Become a program in a sandbox (what haul starts for every run)
+    #[command(hide = true)]
+    Contain,
 }
 
 #[derive(Debug, Args)]
@@ -106,7 +124,7 @@ pub(crate) struct Serve {
         long,
         value_enum,
         value_delimiter = ',',
-        default_values_t = [Role::Crawldb, Role::Crawl, Role::Pack, Role::Web]
+        default_values_t = [Role::Crawldb, Role::Crawl, Role::Pack, Role::Run, Role::Web]
     )]
     pub(crate) roles: Vec<Role>,
 }
@@ -120,6 +138,8 @@ pub(crate) enum Role {
     Crawl,
     /// Packs
     Pack,
+    /// Runs of scrapers
+    Run,
     /// Search, pages and API
     Web,
 }

@@ -3,11 +3,15 @@
 //! Every key has a default, so the keys of the defaults are all keys there are. A key such as `pack.idle_ms` is
 //! `idle_ms` under `[pack]` in the file, `HAUL_PACK_IDLE_MS` in the environment and `--pack-idle-ms` as a flag.
 
+mod scrapers;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+
+pub(crate) use self::scrapers::{AccessConfig, MailConfig, RunConfig};
 
 /// The prefix of variables.
 const PREFIX: &str = "HAUL_";
@@ -36,6 +40,13 @@ pub(crate) struct Config {
     pub(crate) archive: String,
     /// Where the names of what is published are kept: empty for a folder in `data`, or as `haul pkgindex serve --store`.
     pub(crate) catalog: String,
+    /// The file of owners, scrapers, runs, keys and secrets; empty for one in `data`.
+    pub(crate) registry: String,
+    /// The file of the keys that secrets are sealed with; empty for one in `data`. Without it no secret can be read.
+    pub(crate) keyring: String,
+    pub(crate) run: RunConfig,
+    pub(crate) access: AccessConfig,
+    pub(crate) mail: MailConfig,
     pub(crate) crawl: CrawlConfig,
     pub(crate) pack: PackConfig,
     pub(crate) search: SearchConfig,
@@ -86,6 +97,11 @@ impl Default for Config {
             crawldb_token_file: String::new(),
             archive: String::new(),
             catalog: String::new(),
+            registry: String::new(),
+            keyring: String::new(),
+            run: RunConfig::default(),
+            access: AccessConfig::default(),
+            mail: MailConfig::default(),
             crawl: CrawlConfig {
                 user_agent: concat!("Haul/", env!("CARGO_PKG_VERSION")).into(),
                 connections: 256,

@@ -15,6 +15,7 @@ mod process_metrics;
 mod progress;
 mod quantity;
 mod retrieval;
+mod scrapers;
 mod service;
 mod shutdown;
 mod site;
@@ -42,9 +43,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
-    // These two need neither a configuration nor a runtime.
+    // These need neither a configuration nor a runtime.
     match cli.command {
         Action::ExtractPdf => return commands::extract_pdf::run(),
+        Action::Contain => return Ok(commands::contain::run()),
         Action::Completions { shell } => return commands::completions::run(shell),
         _ => {}
     }
@@ -66,12 +68,16 @@ fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
     let loaded = Loaded::load(config_file(&cli).as_deref(), std::env::vars(), flags)?;
     let config = &loaded.config;
     let ended = match cli.command {
+        Action::Run(run) => runtime.block_on(commands::run::run(config, output, &run)),
         Action::Up => runtime.block_on(commands::up::run(config, output)),
         Action::Serve(serve) => runtime.block_on(commands::serve::run(config, output, &serve)),
         Action::Crawl(crawl) => runtime.block_on(commands::crawl::run(config, output, &crawl)),
         Action::Pack(pack) => runtime.block_on(commands::pack::run(config, output, &pack)),
         Action::Search(search) => runtime.block_on(commands::search::run(config, output, search)),
         Action::Source(source) => runtime.block_on(commands::source::run(config, output, source)),
+        Action::Scraper(action) => runtime.block_on(commands::scraper::run(config, output, action)),
+        Action::Account(action) => runtime.block_on(commands::account::accounts(config, output, action)),
+        Action::Key(action) => runtime.block_on(commands::account::keys(config, output, action)),
         Action::Item(item) => runtime.block_on(commands::item::run(config, output, item)),
         Action::Escalation(action) => runtime.block_on(commands::ruling::escalations(config, output, action)),
         Action::Orphan(action) => runtime.block_on(commands::ruling::orphans(config, output, action)),
@@ -82,6 +88,7 @@ fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
         Action::Demo(demo) => runtime.block_on(commands::demo::run(config, output, &demo)),
         Action::Completions { .. }
         | Action::ExtractPdf
+        | Action::Contain
         | Action::Bench(_)
         | Action::Get(_)
         | Action::Cat(_)

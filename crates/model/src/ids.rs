@@ -249,3 +249,103 @@ mod tests {
         assert!(ArchiveKey::new("a b").is_err());
     }
 }
+
+/// Names of people and of their scrapers: they stand in addresses, as morph's do.
+macro_rules! public_name {
+    ($name:ident, $kind:literal) => {
+        #[doc = concat!("The name of ", $kind, ": 1 to 100 of letters, digits, `-`, `_` and `.`, beginning with a letter or digit.")]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+        checked_text!($name);
+
+        impl $name {
+            /// Checks `text` and makes it a name.
+            pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
+                let text = text.into();
+                if is_public_name(&text) {
+                    return Ok(Self(text));
+                }
+                let rule = "use 1 to 100 of letters, digits, '-', '_' and '.', beginning with a letter or digit, without '..'";
+                Err(InvalidId::new(concat!("name of ", $kind), &text, rule))
+            }
+        }
+    };
+}
+public_name!(OwnerName, "an owner");
+public_name!(ScraperName, "a scraper");
+
+fn is_public_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let begins_well = text
+        .bytes()
+        .next()
+        .is_some_and(|first| first.is_ascii_alphanumeric());
+    text.len() <= 100 && begins_well && text.bytes().all(allowed) && !text.contains("..")
+}
+
+/// A scraper: whose it is and what it is called. As text `owner/name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ScraperId {
+    /// Whose it is.
+    pub owner: OwnerName,
+    /// What its owner calls it.
+    pub name: ScraperName,
+}
+
+impl fmt::Display for ScraperId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+impl std::str::FromStr for ScraperId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let Some((owner, name)) = text.split_once('/') else {
+            return Err(InvalidId::new("scraper", text, "write OWNER/NAME"));
+        };
+        Ok(Self {
+            owner: OwnerName::new(owner)?,
+            name: ScraperName::new(name)?,
+        })
+    }
+}
+
+impl TryFrom<String> for ScraperId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<ScraperId> for String {
+    fn from(id: ScraperId) -> Self {
+        id.to_string()
+    }
+}
+
+/// A run, in the order in which runs were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub u64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for RunId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number
+            .map(Self)
+            .ok_or_else(|| InvalidId::new("run", text, "use the number of a run"))
+    }
+}

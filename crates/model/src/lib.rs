@@ -27,7 +27,9 @@ mod url;
 mod version;
 
 pub use crate::checksum::{Checksum, Hasher, ParseChecksumError};
-pub use crate::ids::{ArchiveKey, CrawlId, InvalidId, ItemId, SourceId};
+pub use crate::ids::{
+    ArchiveKey, CrawlId, InvalidId, ItemId, OwnerName, RunId, ScraperId, ScraperName, SourceId,
+};
 pub use crate::time::Timestamp;
 pub use crate::url::{Host, InvalidUrl, PageUrl};
 pub use crate::version::{Rank, Version};

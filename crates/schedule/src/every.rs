@@ -55,8 +55,8 @@ impl fmt::Display for Every {
 }
 
 /// FNV-1a with the mixing of SplitMix64 at its end, so that neighbouring names lie apart. It must stay what it is: places
-/// in intervals follow from it.
-fn stable_hash(name: &str) -> u64 {
+/// in intervals and windows follow from it.
+pub(crate) fn stable_hash(name: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let mut mixed = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -6,22 +6,31 @@
 //! | text | means |
 //! |---|---|
 //! | `every 6h`, `every 30m` | an interval of seconds, minutes, hours, days (`d`) or weeks (`w`), from one second to 52 weeks |
-//! | `hourly`, `daily` | `every 1h`, `every 1d`; a day has 24 hours |
+//! | `hourly`, `daily`, `weekly` | `every 1h`, `every 1d`, `every 1w`; a day has 24 hours |
+//! | `daily between 01:00 and 05:00 Europe/Oslo` | a minute of this window, each day, by the clocks of a place |
+//! | `weekly on monday between 22:00 and 04:00` | the same once a week; the window begins on this day |
+//! | `monthly`, `monthly on 15` | once a month, on this day or the last of a shorter month |
 //! | `cron 0 3 * * *` | minute, hour, day of month, month, day of week, in UTC |
 //! | `cron 0 3 * * * Europe/Oslo` | the same by the clocks of a place, named as in the IANA time zone database |
 //!
-//! # Intervals
+//! Of a window's parts, day, times and place may be left out: `weekly between 08:00 and 10:00` has a day of its own for each name, `monthly
+//! on 1` the whole day, and without a place it is UTC.
+//!
+//! # Intervals and windows
 //!
 //! *Thousands of things with one interval do not happen at once*: each has its place in the interval, which follows from
 //! its name and never changes. They keep to it, whatever time each of them takes. Where something happened out of turn,
 //! by hand, say, the next turn is left out if it is less than half an interval away.
+//!
+//! The same in windows: each name has its minute of the window, and its day of the week or of the month where none is written (from 1 to 28 in a
+//! month). The last minute is the one before the window's end.
 //!
 //! # Clocks that are moved
 //!
 //! As in Vixie's cron: *a time of day that does not exist* (clocks went from 2:00 to 3:00, the schedule says 2:30) happens
 //! at the first moment after it, *one that exists twice* happens the first time. Where the minute or the hour is a
 //! wildcard or a step (`*`, `*/15`), it is elapsed time that counts: minutes that do not exist are left out, those that
-//! exist twice count twice.
+//! exist twice count twice. A window's minute that does not exist is moved on by what the clocks skip.
 //!
 //! The time zones are those of the machine; where it has none, those that are built in.
 //!
@@ -38,6 +47,8 @@
 
 mod every;
 mod wall;
+mod window;
+mod zone;
 
 use std::fmt;
 use std::str::FromStr;
@@ -46,6 +57,7 @@ use model::Timestamp;
 
 use crate::every::Every;
 use crate::wall::Wall;
+use crate::window::Window;
 
 /// Bytes of a schedule's text at most.
 pub const MAX_BYTES: usize = 200;
@@ -58,6 +70,7 @@ pub struct Schedule(Rule);
 enum Rule {
     Every(Every),
     Wall(Box<Wall>),
+    Window(Window),
 }
 
 /// Why a text is no schedule, and what to write.
@@ -88,11 +101,12 @@ impl Schedule {
     }
 
     /// When it happens for the first time after it happened at `last`; none where it never does again. `name` is what
-    /// the schedule is for: its place in an interval follows from it.
+    /// the schedule is for: its place in an interval or a window follows from it.
     pub fn next_after(&self, name: &str, last: Timestamp) -> Option<Timestamp> {
         match &self.0 {
             Rule::Every(every) => Some(every.next_after(name, last)),
             Rule::Wall(wall) => wall.next_after(last),
+            Rule::Window(window) => window.next_after(name, last),
         }
     }
 }
@@ -103,10 +117,14 @@ impl Rule {
         match words.as_slice() {
             ["hourly"] => Every::parse("1h").map(Self::Every),
             ["daily"] => Every::parse("1d").map(Self::Every),
+            ["weekly"] => Every::parse("1w").map(Self::Every),
+            ["daily" | "weekly" | "monthly", ..] => Window::parse(&words).map(Self::Window),
             ["every", interval] => Every::parse(interval).map(Self::Every),
             ["cron", fields @ ..] => Wall::parse(fields).map(|wall| Self::Wall(Box::new(wall))),
             _ => Err(
-                "write an interval such as every 6h, hourly or daily, or cron 0 3 * * * Europe/Oslo".into(),
+                "write an interval such as every 6h, hourly or daily, a window such as daily between 01:00 and 05:00 \
+                 Europe/Oslo, or cron 0 3 * * * Europe/Oslo"
+                    .into(),
             ),
         }
     }
@@ -117,6 +135,7 @@ impl fmt::Display for Schedule {
         match &self.0 {
             Rule::Every(every) => every.fmt(f),
             Rule::Wall(wall) => wall.fmt(f),
+            Rule::Window(window) => window.fmt(f),
         }
     }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp as Instant;
-use jiff::tz::TimeZone;
 use model::Timestamp;
+
+use crate::zone::Zone;
 
 /// Minute, hour, day of month, month, day of week.
 const FIELDS: usize = 5;
@@ -18,9 +19,7 @@ pub(crate) struct Wall {
     /// As written, with one space between two fields.
     pattern: String,
     cron: Cron,
-    /// None is UTC.
-    zone_name: Option<String>,
-    zone: TimeZone,
+    zone: Zone,
 }
 
 impl Wall {
@@ -40,13 +39,8 @@ impl Wall {
         let cron = parser
             .parse(&pattern)
             .map_err(|error| format!("{ADVICE} ({error})"))?;
-        let zone_name = zone.filter(|zone| !zone.eq_ignore_ascii_case("UTC"));
-        let wall = Self {
-            pattern,
-            cron,
-            zone_name: zone_name.map(str::to_owned),
-            zone: zone_name.map_or(Ok(TimeZone::UTC), named)?,
-        };
+        let zone = zone.map_or_else(|| Ok(Zone::utc()), Zone::parse)?;
+        let wall = Self { pattern, cron, zone };
         // A pattern without a year that happens at all happens again within eight years.
         match wall.next_after(Timestamp::default()) {
             Some(_) => Ok(wall),
@@ -56,29 +50,24 @@ impl Wall {
 
     pub(crate) fn next_after(&self, last: Timestamp) -> Option<Timestamp> {
         let last = i64::try_from(last.as_millis()).ok()?;
-        let last = Instant::from_millisecond(last).ok()?.to_zoned(self.zone.clone());
+        let last = Instant::from_millisecond(last)
+            .ok()?
+            .to_zoned(self.zone.zone().clone());
         let next = self.cron.find_next_occurrence(&last, false).ok()?;
         let next = u64::try_from(next.timestamp().as_millisecond()).ok()?;
         Some(Timestamp::from_millis(next))
     }
 }
 
-fn named(zone: &str) -> Result<TimeZone, String> {
-    TimeZone::get(zone).map_err(|_| format!("there is no time zone {zone:?}; write one such as Europe/Oslo"))
-}
-
 impl PartialEq for Wall {
     fn eq(&self, other: &Self) -> bool {
-        self.pattern == other.pattern && self.zone_name == other.zone_name
+        self.pattern == other.pattern && self.zone == other.zone
     }
 }
 
 impl fmt::Display for Wall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cron {}", self.pattern)?;
-        match &self.zone_name {
-            Some(zone) => write!(f, " {zone}"),
-            None => Ok(()),
-        }
+        self.zone.fmt(f)
     }
 }

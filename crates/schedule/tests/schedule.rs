@@ -45,6 +45,15 @@ fn the_text_is_the_shortest_that_means_the_same() {
         ("every 14d", "every 2w"),
         ("hourly", "every 1h"),
         ("daily", "every 1d"),
+        ("weekly", "every 1w"),
+        ("daily UTC", "daily between 00:00 and 24:00"),
+        ("weekly Europe/Oslo", "weekly Europe/Oslo"),
+        ("weekly on MONDAY", "weekly on monday"),
+        ("monthly between 00:00 and 24:00", "monthly"),
+        (
+            "monthly on 31  between 22:00 and 04:00 Europe/Oslo",
+            "monthly on 31 between 22:00 and 04:00 Europe/Oslo",
+        ),
         ("cron 0  3 * * *", "cron 0 3 * * *"),
         ("cron 0 3 * * * utc", "cron 0 3 * * *"),
         (
@@ -72,6 +81,16 @@ fn what_is_no_schedule_is_refused_with_what_to_write() {
         ("every 0m", "from 1s to 52w"),
         ("every 53w", "from 1s to 52w"),
         ("every 99999999999999999999w", "from 1s to 52w"),
+        ("daily at 3", "weekly on monday"),
+        ("daily between 1:00 and 05:00", "from 00:00 to 24:00"),
+        ("daily between 01:00 and 24:01", "from 00:00 to 24:00"),
+        ("daily between 01:00 and 01:00", "begins before it ends"),
+        ("daily between 24:00 and 01:00", "begins before it ends"),
+        ("daily on monday", "weekly on monday"),
+        ("weekly on 1", "such as monday"),
+        ("monthly on 0", "from 1 to 31"),
+        ("monthly on 32", "from 1 to 31"),
+        ("daily between 01:00 and 05:00 Europe/Atlantis", "no time zone"),
         ("cron", "minute, hour, day of month"),
         ("cron @daily", "minute, hour, day of month"),
         ("cron 0 0 3 * * * UTC", "minute, hour, day of month"),
@@ -156,6 +175,75 @@ fn things_with_one_interval_happen_all_over_it() {
 }
 
 #[test]
+fn a_window_of_one_minute_is_a_time_of_day() {
+    let oslo = [
+        "2026-03-28T02:30:00Z",
+        "2026-03-29T01:30:00Z",
+        "2026-03-30T01:30:00Z",
+    ];
+    check(
+        "daily between 03:30 and 03:31 Europe/Oslo",
+        "2026-03-28T02:00:00Z",
+        &oslo,
+    );
+    let mondays = ["2026-01-05T09:00:00Z", "2026-01-12T09:00:00Z"];
+    check(
+        "weekly on monday between 09:00 and 09:01",
+        "2026-01-01T00:00:00Z",
+        &mondays,
+    );
+    let last_days = [
+        "2026-01-31T00:00:00Z",
+        "2026-02-28T00:00:00Z",
+        "2026-03-31T00:00:00Z",
+    ];
+    check(
+        "monthly on 31 between 00:00 and 00:01",
+        "2026-01-01T00:00:00Z",
+        &last_days,
+    );
+}
+
+#[test]
+fn clocks_that_are_moved_leave_a_window_its_turn() {
+    let spring = [
+        "2026-03-28T01:30:00Z",
+        "2026-03-29T01:30:00Z",
+        "2026-03-30T00:30:00Z",
+    ];
+    check(
+        "daily between 02:30 and 02:31 Europe/Oslo",
+        "2026-03-27T12:00:00Z",
+        &spring,
+    );
+    let autumn = ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"];
+    check(
+        "daily between 02:30 and 02:31 Europe/Oslo",
+        "2026-10-24T12:00:00Z",
+        &autumn,
+    );
+}
+
+#[test]
+fn names_spread_over_a_window_and_its_days() {
+    let now = at("2025-12-31T23:59:59.999Z");
+    let places = |text: &str| -> BTreeSet<u64> {
+        let schedule = Schedule::parse(text).unwrap();
+        let next = |number| schedule.next_after(&format!("scraper-{number}"), now);
+        (0..2_000)
+            .filter_map(next)
+            .map(|next| next.since(now).as_secs() / 3_600)
+            .collect()
+    };
+    assert_eq!(
+        places("daily between 22:00 and 04:00"),
+        BTreeSet::from([0, 1, 2, 3, 22, 23])
+    );
+    assert_eq!(places("weekly between 00:00 and 01:00").len(), 7);
+    assert_eq!(places("monthly between 00:00 and 01:00").len(), 28);
+}
+
+#[test]
 fn a_run_that_was_missed_is_made_up_once() {
     let schedule = Schedule::parse("every 6h").unwrap();
     let stopped = at("2026-01-01T00:00:00Z");
@@ -180,7 +268,26 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_refused_or_means_the_same_when_read_again(text in "(every |cron )?[0-9a-zA-Z*/,# ?LW@-]{0,30}") {
+    fn each_window_has_one_turn(
+        from in 0u32..1_440, length in 1u32..=1_440, last in 0u64..4_000_000_000_000, name in "[a-z]{1,8}",
+        zone in prop::sample::select(vec!["UTC", "Europe/Oslo", "America/St_Johns", "Asia/Kathmandu"]),
+        days in prop::sample::select(vec![("daily", 1u64), ("weekly", 7), ("weekly on friday", 7), ("monthly", 31), ("monthly on 30", 31)]),
+    ) {
+        let to = (from + length - 1) % 1_440 + 1;
+        prop_assume!(from != to);
+        let clock = |minute: u32| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let text = format!("{} between {} and {} {zone}", days.0, clock(from), clock(to));
+        let schedule = Schedule::parse(&text).unwrap();
+        prop_assert_eq!(Schedule::parse(&schedule.to_string()), Ok(schedule.clone()));
+        let first = schedule.next_after(&name, Timestamp::from_millis(last)).unwrap();
+        let second = schedule.next_after(&name, first).unwrap();
+        prop_assert!(first.as_millis() > last);
+        let hours = second.since(first).as_secs() / 3_600;
+        prop_assert!(hours >= days.1.min(28) * 24 - 3 && hours <= days.1 * 24 + 2, "{} hours: {}", hours, text);
+    }
+
+    #[test]
+    fn any_text_is_refused_or_means_the_same_when_read_again(text in "(every |cron |daily |weekly |monthly )?[0-9a-zA-Z*/,# ?LW@-]{0,30}") {
         if let Ok(schedule) = Schedule::parse(&text) {
             prop_assert_eq!(Schedule::parse(&schedule.to_string()), Ok(schedule));
         }

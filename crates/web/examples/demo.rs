@@ -10,11 +10,14 @@ use std::time::Duration;
 use crawldb::Source;
 use fixture::{NOW, Parts, add, missed, page, see, start};
 use model::{ItemId, PageUrl};
+use runlog::Stream;
 use tokio::net::TcpListener;
 use updates::{LiveChange, LiveUpdate, topics};
 
 #[path = "../tests/web/fixture.rs"]
 mod fixture;
+#[path = "../tests/web/made_up.rs"]
+mod made_up;
 
 #[tokio::main]
 async fn main() {
@@ -35,10 +38,22 @@ async fn main() {
         .await
         .unwrap();
     tell(&parts, &live).await;
+    let running = made_up::make_up(&parts).await;
+    let live = running.run();
+    tokio::spawn(talk(running));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    eprintln!("http://{}/", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
+    eprintln!("http://{address}/, a run that goes on at http://{address}/runs/{live}");
     web::serve(listener, parts.router.clone(), parts.stop.clone()).await;
     parts.crawler.stop().await;
+}
+
+/// A run that goes on saying something.
+async fn talk(running: made_up::Working) {
+    for number in 1_u64.. {
+        running.say(Stream::Stdout, &format!("page {number}: 20 applications"));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
 }
 
 /// Updates that nobody applies.

@@ -14,7 +14,7 @@ struct Asset {
 }
 
 /// All that pages load; small enough to live in the program.
-const ASSETS: [Asset; 3] = [
+const ASSETS: [Asset; 4] = [
     Asset {
         name: "haul.css",
         media_type: "text/css; charset=utf-8",
@@ -24,6 +24,11 @@ const ASSETS: [Asset; 3] = [
         name: "live.js",
         media_type: "text/javascript; charset=utf-8",
         text: include_str!("assets/live.js"),
+    },
+    Asset {
+        name: "log.js",
+        media_type: "text/javascript; charset=utf-8",
+        text: include_str!("assets/log.js"),
     },
     Asset {
         name: "icon.svg",

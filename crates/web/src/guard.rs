@@ -2,16 +2,26 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::problem::Problem;
 use crate::state::App;
+use crate::visitor::Visitor;
 
 /// From the last byte of the headers to the first byte of the answer; streams go on after it.
 const MAX_ANSWER_TIME: Duration = Duration::from_secs(30);
+/// The same where a file is sent along.
+const MAX_UPLOAD_TIME: Duration = Duration::from_secs(15 * 60);
+/// Where files are sent to.
+const UPLOADS: [&str; 4] = [
+    "/run",
+    "/api/v1/imports/morph",
+    "/api/v1/scrapers/{owner}/{name}/code",
+    "/api/v1/scrapers/{owner}/{name}/data",
+];
 
 /// Pages load nothing from elsewhere, run no inline script, send forms only home and cannot be framed.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -78,11 +88,31 @@ fn is_local(name: &str) -> bool {
     address.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Answers within [`MAX_ANSWER_TIME`], if only to say that it could not.
+/// Lets only operators change what belongs to nobody in particular: sources, crawls, packages. Reading is for everybody.
+pub(crate) async fn operators_change(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if request.method().is_safe() {
+        return Ok(next.run(request).await);
+    }
+    let (mut parts, body) = request.into_parts();
+    let visitor = Visitor::from_request_parts(&mut parts, &app).await?;
+    visitor.must_operate(&app).await?;
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Answers in time, if only to say that it could not.
 pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(MAX_ANSWER_TIME, next.run(request)).await;
+    let route = request.extensions().get::<MatchedPath>();
+    let limit = match route.is_some_and(|route| UPLOADS.contains(&route.as_str())) {
+        true => MAX_UPLOAD_TIME,
+        false => MAX_ANSWER_TIME,
+    };
+    let answer = tokio::time::timeout(limit, next.run(request)).await;
     answer.unwrap_or_else(|_| {
-        let seconds = MAX_ANSWER_TIME.as_secs();
+        let seconds = limit.as_secs();
         let detail = format!("this took longer than {seconds} s; try again later or ask for less");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()
     })

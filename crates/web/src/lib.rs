@@ -6,10 +6,12 @@
 //!
 //! | for | where | how |
 //! |---|---|---|
-//! | people | `/`, `/sources`, `/crawls`, `/escalations`, `/orphans`, `/packs` | HTML that works without scripts, live figures with one |
+//! | people | `/`, `/sources`, `/crawls`, `/escalations`, `/orphans`, `/packs`, `/sign-in`, `/account` | HTML that works without scripts, live figures with one |
 //! | programs | `/api/v1/...` | JSON, described at `/api/v1/openapi.json` |
 //! | programs that know Search.gov | `/api/v2/search/i14y` | the shape of its results API |
 //! | other processes of Haul | `/api/v1/store/...` | the crawl database, where this process serves it ([`Deps::store`]) |
+//! | hosts of repositories | `/hooks/{owner}/{name}` | tell that somebody pushed |
+//! | readers of feeds | `/{owner}/{scraper}/runs.atom` | Atom |
 //! | operators | `/metrics`, `/healthz`, `/readyz` | OpenMetrics text, short JSON |
 //!
 //! *Errors* are one type, `Problem`; its status is decided in one module. Programs get it as
@@ -21,8 +23,12 @@
 //!
 //! *Pages of other sites can change nothing.* A request that is not GET or HEAD is refused when a browser says that
 //! another site sent it, and so is every request that calls the server by a name that is not its own, since names can
-//! be made to lead here. There are no accounts: whoever reaches the listener may do everything, so bind it to where
-//! only such people are.
+//! be made to lead here.
+//!
+//! *Who may do what* is said by [`Access`]. Without accounts, whoever reaches the listener may do everything, so bind it to
+//! where only such people are. With them, people sign in (a cookie) and programs send a key; anybody may read, operators
+//! change sources and crawls, and a scraper is its owner's. What is changed without asking who asks is what operators
+//! change: a route is behind that guard unless it is put beside it.
 //!
 //! *Answers made of packs* carry an `ETag` of the packs' checksums and the question, so asking again is cheap and never
 //! stale.
@@ -38,29 +44,41 @@
 //!
 //! *Deciding is for people, and kept*: whoever rules about an item or approves a deletion gives a name and a reason.
 //!
-//! *Limits*: bodies 1 MiB (16 MiB of updates), query strings 16 KiB, headers 64 lines and 128 KiB, 30 s to an answer, 1,024 connections.
+//! *Limits*: bodies 1 MiB (16 MiB of updates, 25 MiB of a push; code 200 MiB and data 4 GiB, which go to disk), query strings 16 KiB, headers 64
+//! lines and 128 KiB, 30 s to an answer (15 minutes where a file is sent), 1,024 connections, four sign-ins at a time.
 
+mod accounts;
 mod api;
 mod assets;
 mod attention;
 mod clock;
+mod data;
 mod display;
+mod download;
+mod feed;
 mod fresh;
 mod guard;
 mod health;
 mod metrics;
+mod names;
 mod pages;
 mod params;
 mod problem;
+mod push;
 mod replays;
 mod router;
+mod runs;
 mod serve;
 mod settings;
+mod spool;
 mod state;
+mod visitor;
 
+pub use crate::names::is_reserved;
 pub use crate::router::{operations, router};
 pub use crate::serve::serve;
 pub use crate::state::Deps;
+pub use crate::visitor::{Access, Provider, ProviderKind};
 
 /// Bytes of a request's body at most.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;

@@ -17,7 +17,9 @@ const MAX_PARAMETERS: usize = 250;
 
 /// The parameters of a query string or of a form, in their order. Bytes that are not UTF-8 and control characters
 /// were replaced, so whatever arrives can be searched for, shown and sent on.
-#[derive(Clone, Debug, Default)]
+///
+/// There is no `Debug`: a form may hold a password.
+#[derive(Clone, Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -32,10 +34,15 @@ impl Params {
 
     /// The value of `name` without white space around it; empty where it is missing.
     pub(crate) fn text(&self, name: &str) -> &str {
+        self.exact(name).trim()
+    }
+
+    /// The value of `name` with white space around it, as passwords may have; empty where it is missing.
+    pub(crate) fn exact(&self, name: &str) -> &str {
         self.0
             .iter()
             .find(|(key, _)| key == name)
-            .map_or("", |(_, value)| value.trim())
+            .map_or("", |(_, value)| value)
     }
 
     /// Every value of `name` that is not empty.
@@ -206,6 +213,19 @@ where
         T::try_from(name)
             .map(Self)
             .map_err(|error| Problem::bad_request(error.to_string()))
+    }
+}
+
+/// The names in the path, read as the fields of a `T`.
+pub(crate) struct Segments<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let segments = Path::<T>::from_request_parts(parts, state).await;
+        let Path(segments) = segments.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+        Ok(Self(segments))
     }
 }
 

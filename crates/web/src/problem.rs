@@ -1,19 +1,22 @@
 use archive::ArchiveError;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use catalog::{CatalogError, InvalidName};
 use crawldb::{CrawldbError, StartError, StoreError};
 use crawler::CrawlError;
 use ledger::LedgerError;
 use model::{InvalidId, InvalidUrl};
+use registry::RegistryError;
+use runner::RunnerError;
 use search::SearchError;
 use serde::Serialize;
 use updates::LogError;
 use utoipa::ToSchema;
 
 use crate::pages;
+use crate::params::link;
 
 /// Why a request was not answered as asked (RFC 9457, `application/problem+json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -27,6 +30,9 @@ pub(crate) struct Problem {
     status: u16,
     /// What happened and what to do.
     detail: String,
+    /// Seconds after which it may be better, where that is known.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -37,6 +43,15 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: detail.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The same problem, which may be gone after some seconds.
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
         }
     }
 
@@ -48,6 +63,19 @@ impl Problem {
     /// What was asked for does not exist.
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// Nobody said who asks.
+    pub(crate) fn unknown_visitor() -> Self {
+        let detail =
+            "say who you are: sign in, or send a key as \"Authorization: Bearer KEY\" or \"X-Api-Key: KEY\"";
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// The key that was sent is none.
+    pub(crate) fn unknown_key() -> Self {
+        let detail = "this key is not valid: it was revoked, has expired, or was never made; make one on your account's page";
+        Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
     /// Something behind the server failed. The cause goes to the log: it may name folders and servers.
@@ -118,13 +146,18 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Gives each problem its body: a page for people, JSON for programs.
+/// Gives each problem its body: a page for people, JSON for programs. People who must sign in are led there and back.
 pub(crate) async fn present(request: Request, next: Next) -> Response {
     let for_people = !is_for_programs(request.uri().path());
+    let back = place_of(request.method(), request.uri(), request.headers());
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
+    let is_unknown = problem.status() == StatusCode::UNAUTHORIZED;
+    if for_people && is_unknown {
+        return Redirect::to(&link("/sign-in", &[("to", &back)])).into_response();
+    }
     let mut presented = if for_people {
         pages::problem::page(&problem).into_response()
     } else {
@@ -133,14 +166,32 @@ pub(crate) async fn present(request: Request, next: Next) -> Response {
     *presented.status_mut() = problem.status();
     let headers = presented.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    let is_passing = problem.status() == StatusCode::SERVICE_UNAVAILABLE;
+    if let Some(seconds) = problem.retry_after.or(is_passing.then_some(5)) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if is_unknown {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     presented
 }
 
+/// The page that somebody looks at: of a form that was sent, the page with the form.
+fn place_of(method: &Method, uri: &Uri, headers: &HeaderMap) -> String {
+    let shown = match method.is_safe() {
+        true => Some(uri.clone()),
+        false => headers
+            .get(header::REFERER)
+            .and_then(|referer| Uri::try_from(referer.as_bytes()).ok()),
+    };
+    let place = shown.as_ref().and_then(Uri::path_and_query);
+    place.map_or_else(String::new, ToString::to_string)
+}
+
 fn is_for_programs(path: &str) -> bool {
-    path == "/api" || path.starts_with("/api/") || matches!(path, "/metrics" | "/healthz" | "/readyz")
+    let folders = ["/api/", "/hooks/"];
+    folders.iter().any(|folder| path.starts_with(folder))
+        || matches!(path, "/api" | "/run" | "/metrics" | "/healthz" | "/readyz")
 }
 
 impl From<InvalidId> for Problem {
@@ -260,5 +311,29 @@ impl From<CatalogError> for Problem {
             error => return Self::failed("the package index", true, &error),
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let status = match error {
+            RegistryError::NotFound { .. } => StatusCode::NOT_FOUND,
+            RegistryError::Exists { .. } | RegistryError::Fenced(_) => StatusCode::CONFLICT,
+            RegistryError::Invalid(_) => StatusCode::BAD_REQUEST,
+            error => return Self::failed("the registry", false, &error),
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<RunnerError> for Problem {
+    fn from(error: RunnerError) -> Self {
+        match error {
+            RunnerError::Registry(error) => error.into(),
+            RunnerError::Archive(error) => error.into(),
+            RunnerError::NoData(_) | RunnerError::NoVersion { .. } => Self::not_found(error.to_string()),
+            RunnerError::Invalid(_) => Self::bad_request(error.to_string()),
+            error => Self::failed("the runner", false, &error),
+        }
     }
 }

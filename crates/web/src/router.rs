@@ -9,7 +9,9 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use crate::state::{App, Deps};
-use crate::{MAX_BODY_BYTES, api, assets, guard, health, metrics, pages, problem};
+use crate::{
+    MAX_BODY_BYTES, accounts, api, assets, data, feed, guard, health, metrics, pages, problem, push,
+};
 
 /// The media type of packs; they hold compressible text but are read in ranges.
 pub(crate) const PACK_MEDIA_TYPE: &str = "application/vnd.sqlite3";
@@ -21,7 +23,13 @@ pub fn router(mut deps: Deps) -> Router {
     let compressible = DefaultPredicate::new().and(NotForContentType::const_new(PACK_MEDIA_TYPE));
     // The last layer is the first to see a request.
     let own = pages::router()
-        .merge(api::router())
+        .route_layer(from_fn_with_state(Arc::clone(&app), guard::operators_change))
+        .merge(accounts::router())
+        .merge(pages::scrapers::router())
+        .merge(push::router())
+        .merge(data::router())
+        .merge(feed::router())
+        .merge(api::router(&app))
         .merge(for_operators())
         .fallback(guard::no_such_path)
         .method_not_allowed_fallback(guard::no_such_method)

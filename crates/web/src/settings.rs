@@ -184,7 +184,7 @@ async fn allow_folder(app: &App, kind: &SourceKind) -> Result<(), Problem> {
     let SourceKind::Folder { path } = kind else {
         return Ok(());
     };
-    if is_below_one(path, &app.folders).await {
+    if is_allowed(app, path).await {
         return Ok(());
     }
     let detail = format!(
@@ -193,6 +193,11 @@ async fn allow_folder(app: &App, kind: &SourceKind) -> Result<(), Problem> {
         path.display()
     );
     Err(Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+/// Whether the folder lies below one that the configuration allows.
+pub(crate) async fn is_allowed(app: &App, path: &Path) -> bool {
+    is_below_one(path, &app.folders).await
 }
 
 /// Links are followed first, so that none leads out.

@@ -9,13 +9,17 @@ use crawler::Crawler;
 use ledger::Ledger;
 use packer::Packer;
 use prometheus_client::registry::Registry;
+use runner::Runner;
 use search::Library;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::attention::{Attention, Waiting};
+use crate::data::Desk;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::replays::Replays;
+use crate::visitor::Access;
 
 /// What the server speaks for. All of it is cheap to clone.
 pub struct Deps {
@@ -31,6 +35,10 @@ pub struct Deps {
     pub archive: Archive,
     /// The names of what is published.
     pub catalog: Catalog,
+    /// Runs scrapers, and knows what became of them.
+    pub runner: Runner,
+    /// Who may do what.
+    pub access: Access,
     /// What `/metrics` shows; the router adds its own figures.
     pub registry: Registry,
     /// Names that clients may call this server by, such as `haul.example.gov`, without port. Addresses and `localhost`
@@ -45,6 +53,9 @@ pub struct Deps {
     pub stop: CancellationToken,
 }
 
+/// Sign-ins at a time: each hashes a password, which takes 19 MiB, or asks a provider.
+const SIGN_INS: usize = 4;
+
 /// What every handler may use.
 pub(crate) struct App {
     pub(crate) ledger: Ledger,
@@ -53,12 +64,16 @@ pub(crate) struct App {
     pub(crate) library: Library,
     pub(crate) archive: Archive,
     pub(crate) catalog: Catalog,
+    pub(crate) runner: Runner,
+    pub(crate) access: Access,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) names: Vec<String>,
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) attention: Attention,
     pub(crate) replays: Replays,
+    pub(crate) desk: Desk,
+    pub(crate) sign_ins: Semaphore,
     pub(crate) stop: CancellationToken,
 }
 
@@ -71,6 +86,8 @@ impl App {
             library,
             archive,
             catalog,
+            runner,
+            access,
             mut registry,
             names,
             folders,
@@ -85,12 +102,16 @@ impl App {
             library,
             archive,
             catalog,
+            runner,
+            access,
             metrics,
             registry,
             names,
             folders,
             attention: Attention::default(),
             replays: Replays::default(),
+            desk: Desk::default(),
+            sign_ins: Semaphore::new(SIGN_INS),
             stop,
         })
     }

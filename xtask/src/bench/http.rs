@@ -1,7 +1,7 @@
 //! The one client that asks all servers: HTTP/1.1 over one kept connection, as little work as can be.
 
 use anyhow::{Context, Result, bail};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -14,20 +14,27 @@ impl Client {
     /// Speaks HTTP on a connection that is open.
     pub(super) fn over(stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(300)))?;
         Ok(Self {
             stream: BufReader::new(stream),
         })
     }
 
-    /// The body of the answer to `GET target`, which must be 200.
+    /// The body of the answer to `GET target`, which must be a success.
     pub(super) fn get(&mut self, target: &str) -> Result<Vec<u8>> {
-        let head = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n");
-        self.stream.get_mut().write_all(head.as_bytes())?;
-        self.answer(target)
+        let mut body = Vec::new();
+        self.get_into(target, &mut body)?;
+        Ok(body)
     }
 
-    /// The body of the answer to `POST target`, which must be 200.
+    /// The same, written to `sink` as it comes.
+    pub(super) fn get_into(&mut self, target: &str, sink: &mut dyn Write) -> Result<()> {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n");
+        self.stream.get_mut().write_all(head.as_bytes())?;
+        self.answer(target, sink)
+    }
+
+    /// The body of the answer to `POST target`, which must be a success.
     pub(super) fn post(&mut self, target: &str, body: &[u8]) -> Result<Vec<u8>> {
         let length = body.len();
         let head = format!(
@@ -35,10 +42,12 @@ impl Client {
         );
         self.stream.get_mut().write_all(head.as_bytes())?;
         self.stream.get_mut().write_all(body)?;
-        self.answer(target)
+        let mut answer = Vec::new();
+        self.answer(target, &mut answer)?;
+        Ok(answer)
     }
 
-    fn answer(&mut self, target: &str) -> Result<Vec<u8>> {
+    fn answer(&mut self, target: &str, sink: &mut dyn Write) -> Result<()> {
         let status = self.line()?;
         let mut length = None;
         loop {
@@ -47,17 +56,15 @@ impl Client {
                 break;
             }
             if let Some(value) = line.strip_prefix("content-length:") {
-                length = Some(value.trim().parse::<usize>()?);
+                length = Some(value.trim().parse::<u64>()?);
             }
         }
-        let body = match length {
-            Some(length) => self.exactly(length)?,
-            None => self.chunks()?,
-        };
-        if !status.contains(" 200 ") {
+        if !status.starts_with("HTTP/1.1 2") {
+            let mut body = Vec::new();
+            self.body(length, &mut body)?;
             bail!("{target}: {status}: {}", String::from_utf8_lossy(&body));
         }
-        Ok(body)
+        self.body(length, sink)
     }
 
     fn line(&mut self) -> Result<String> {
@@ -68,22 +75,29 @@ impl Client {
         Ok(line.trim_end().to_owned())
     }
 
-    fn exactly(&mut self, length: usize) -> Result<Vec<u8>> {
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
-        Ok(body)
+    fn body(&mut self, length: Option<u64>, sink: &mut dyn Write) -> Result<()> {
+        let Some(length) = length else {
+            return self.chunks(sink);
+        };
+        self.exactly(length, sink)
     }
 
-    fn chunks(&mut self) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
+    fn exactly(&mut self, length: u64, sink: &mut dyn Write) -> Result<()> {
+        let copied = io::copy(&mut self.stream.by_ref().take(length), sink)?;
+        if copied < length {
+            bail!("the server closed the connection");
+        }
+        Ok(())
+    }
+
+    fn chunks(&mut self, sink: &mut dyn Write) -> Result<()> {
         loop {
-            let length = usize::from_str_radix(&self.line()?, 16).context("neither a length nor chunks")?;
-            let chunk = self.exactly(length)?;
+            let length = u64::from_str_radix(&self.line()?, 16).context("neither a length nor chunks")?;
+            self.exactly(length, sink)?;
             self.line()?;
-            if chunk.is_empty() {
-                return Ok(body);
+            if length == 0 {
+                return Ok(());
             }
-            body.extend(chunk);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::data_folder::DataFolder;
 use crate::demo_site::{self, DemoSite};
 use crate::exit::Exit;
 use crate::output::{self, Output};
+use crate::scrapers::Part;
 use crate::service::{self, Service};
 use crate::shutdown;
 use crate::site::{self, Place};
@@ -55,7 +56,7 @@ pub(crate) async fn run(config: &Config, output: Output, demo: &cli::Demo) -> Re
         output::say(&format!(
             "search page, sources and crawls at http://{address}/ (Ctrl-C stops and leaves nothing)"
         ));
-        up::serve(&config, &folder, service, None, listener, stop).await?;
+        up::serve(&config, &folder, service, None, Part::Works, listener, stop).await?;
     } else {
         service.stop().await?;
     }

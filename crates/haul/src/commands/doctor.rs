@@ -1,6 +1,8 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use runtimes::Runtimes;
+use sandbox::{Sandbox, SandboxOptions};
 
 use crate::assembly;
 use crate::config::Config;
@@ -21,7 +23,9 @@ pub(crate) async fn run(config: &Config, output: Output) -> Result<Exit> {
         ("archive", archive(config).await),
         ("packs", packs(config).await),
         ("PDF reader", pdf(config).await),
+        ("registry", registry(config).await),
     ];
+    let findings = findings.into_iter().chain(scrapers(config)?);
     let mut exit = Exit::Done;
     for (what, found) in findings {
         let (mark, text) = match &found {
@@ -102,6 +106,50 @@ async fn packs(config: &Config) -> Result<String> {
         std::fs::remove_file(&file)?;
     }
     Ok(format!("{} fetched and verified", hosts.len()))
+}
+
+async fn registry(config: &Config) -> Result<String> {
+    let folder = DataFolder::create(&config.data)?;
+    let registry = crate::scrapers::open_registry(config, &folder)?;
+    let workers = registry.workers(SystemTime::now().into()).await?;
+    Ok(format!("can be used, {} workers are at work", workers.len()))
+}
+
+/// What runs of scrapers need: limits that this machine must give, languages that it may have.
+fn scrapers(config: &Config) -> Result<Vec<(&'static str, Result<String>)>> {
+    let folder = tempfile::tempdir()?;
+    let options = crate::scrapers::runner_options(config, folder.path())?;
+    let sandbox = Sandbox::detect(SandboxOptions {
+        contain: options.contain,
+        first_uid: runner::FIRST_UID,
+        accept_lacks: options.accept_lacks.clone(),
+    });
+    let mut findings: Vec<_> = sandbox
+        .lacks()
+        .iter()
+        .map(|lack| {
+            let is_accepted = options.accept_lacks.contains(&lack.ability);
+            let said = format!("{:?} cannot be limited: {}", lack.ability, lack.reason);
+            let found = if is_accepted {
+                Ok(format!("{said} (accepted)"))
+            } else {
+                Err(anyhow!(said))
+            };
+            ("sandbox", found)
+        })
+        .collect();
+    if findings.is_empty() {
+        findings.push(("sandbox", Ok("gives every limit".to_owned())));
+    }
+    for (language, versions) in Runtimes::installed().list() {
+        // A language that nobody uses need not be there.
+        let text = versions.map_or_else(
+            |remedy| format!("{language} is not installed: {remedy}"),
+            |versions| format!("{language} {}", versions.join(", ")),
+        );
+        findings.push(("scrapers", Ok(text)));
+    }
+    Ok(findings)
 }
 
 async fn pdf(config: &Config) -> Result<String> {

@@ -1,9 +1,11 @@
 //! One file per command.
 
+pub(crate) mod account;
 pub(crate) mod bench;
 pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod contain;
 pub(crate) mod crawl;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -16,6 +18,8 @@ pub(crate) mod package;
 pub(crate) mod pkgindex;
 pub(crate) mod replay;
 pub(crate) mod ruling;
+pub(crate) mod run;
+pub(crate) mod scraper;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod source;

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use crate::data_folder::{DataFolder, FolderLock};
 use crate::exit::{Exit, Usage};
 use crate::monitoring;
 use crate::output::{self, Output};
+use crate::scrapers::{self, Part};
 use crate::service::{self, Service};
 use crate::shutdown;
 use crate::store_metrics::StoreMetrics;
@@ -32,20 +34,12 @@ pub(crate) async fn run(config: &Config, output: Output, serve: &Serve) -> Resul
         false => None,
     };
     let names: Vec<&str> = serve.roles.iter().map(|role| name(*role)).collect();
-    let say = || -> Result<()> {
-        output::say(&format!(
-            "{} at http://{address}/ (Ctrl-C stops)",
-            names.join(", ")
-        ));
-        if output.json {
-            output.json(&serde_json::json!({ "listening": format!("http://{address}/"), "roles": names }))?;
-        }
-        Ok(())
-    };
+    let say = || announce(output, &names, address);
     if has(Role::Web) {
         let service = Service::start(config, &folder, Company::Shared, true).await?;
         say()?;
-        up::serve(config, &folder, service, store, listener, stop).await?;
+        let part = if has(Role::Run) { Part::Works } else { Part::Looks };
+        up::serve(config, &folder, service, store, part, listener, stop).await?;
         return Ok(Exit::Done);
     }
     let mut registry = Registry::default();
@@ -53,7 +47,7 @@ pub(crate) async fn run(config: &Config, output: Output, serve: &Serve) -> Resul
         true => Some(Stores::open(&folder, config, Company::Shared)?),
         false => None,
     };
-    let (mut crawler, mut packer, mut upkeep) = (None, None, None);
+    let (mut crawler, mut packer, mut upkeep, mut working) = (None, None, None, None);
     if stores.is_none() {
         monitoring::watch_store(&served, &folder, &mut registry);
     }
@@ -70,10 +64,18 @@ pub(crate) async fn run(config: &Config, output: Output, serve: &Serve) -> Resul
         catalog.reconcile().await?;
         packer = Some(service::start_packer(config, &folder, stores, &catalog, &mut registry).await?);
     }
+    if has(Role::Run) {
+        let runner = scrapers::open_runner(config, &folder, assembly::open_archive(config)?, Part::Works)?;
+        runner.register_metrics(&mut registry);
+        working = Some(scrapers::start(config, &runner, Part::Works, stop.clone())?);
+    }
     say()?;
     let router = web::operations(registry).merge(store.unwrap_or_default());
     web::serve(listener, router, stop).await;
     drop(upkeep);
+    if let Some(working) = working {
+        working.stopped().await?;
+    }
     if let Some(crawler) = crawler {
         crawler.stop().await;
     }
@@ -81,6 +83,18 @@ pub(crate) async fn run(config: &Config, output: Output, serve: &Serve) -> Resul
         packer.stop().await?;
     }
     Ok(Exit::Done)
+}
+
+/// Says what is served where, to people and programs.
+fn announce(output: Output, roles: &[&str], address: SocketAddr) -> Result<()> {
+    output::say(&format!(
+        "{} at http://{address}/ (Ctrl-C stops)",
+        roles.join(", ")
+    ));
+    if output.json {
+        output.json(&serde_json::json!({ "listening": format!("http://{address}/"), "roles": roles }))?;
+    }
+    Ok(())
 }
 
 /// The crawl database over HTTP.
@@ -119,6 +133,7 @@ fn name(role: Role) -> &'static str {
         Role::Crawldb => "crawldb",
         Role::Crawl => "crawl",
         Role::Pack => "pack",
+        Role::Run => "run",
         Role::Web => "web",
     }
 }

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::exit::Exit;
 use crate::output::{self, Output};
+use crate::scrapers::{self, Part};
 use crate::service::{self, Service};
 use crate::shutdown;
 
@@ -29,7 +30,7 @@ pub(crate) async fn run(config: &Config, output: Output) -> Result<Exit> {
     if output.json {
         output.json(&serde_json::json!({ "listening": format!("http://{address}/") }))?;
     }
-    serve(config, &folder, service, None, listener, stop).await?;
+    serve(config, &folder, service, None, Part::Works, listener, stop).await?;
     Ok(Exit::Done)
 }
 
@@ -49,6 +50,7 @@ pub(crate) async fn serve(
     folder: &DataFolder,
     service: Service,
     store: Option<axum::Router>,
+    part: Part,
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<()> {
@@ -65,6 +67,9 @@ pub(crate) async fn serve(
         watching,
     } = service;
     library.metrics().register(&mut registry);
+    let runner = scrapers::open_runner(config, folder, stores.archive.clone(), part)?;
+    runner.register_metrics(&mut registry);
+    let working = scrapers::start(config, &runner, part, stop.clone())?;
     let names = config
         .names
         .split(',')
@@ -77,6 +82,8 @@ pub(crate) async fn serve(
         library,
         archive: stores.archive.clone(),
         catalog,
+        runner,
+        access: scrapers::access(config)?,
         store,
         folders: Vec::new(),
         registry,
@@ -85,6 +92,7 @@ pub(crate) async fn serve(
     };
     web::serve(listener, web::router(deps), stop).await;
     following.await??;
+    working.stopped().await?;
     drop((cleaning, watching));
     crawler.stop().await;
     packer.stop().await?;

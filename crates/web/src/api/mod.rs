@@ -1,5 +1,6 @@
 //! The JSON API, and the document that describes it.
 
+mod accounts;
 pub(crate) mod crawls;
 pub(crate) mod documents;
 pub(crate) mod escalations;
@@ -7,11 +8,13 @@ pub(crate) mod events;
 pub(crate) mod found;
 mod i14y;
 pub(crate) mod items;
+mod keys;
 pub(crate) mod live;
 pub(crate) mod orphans;
 pub(crate) mod packages;
 pub(crate) mod packs;
 pub(crate) mod replays;
+pub(crate) mod scrapers;
 pub(crate) mod search;
 pub(crate) mod sources;
 pub(crate) mod updates;
@@ -20,12 +23,15 @@ pub(crate) mod wire;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::data;
 use crate::state::App;
+use crate::{guard, runs};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,14 +51,32 @@ use crate::state::App;
         (name = "live", description = "What sources tell themselves, and how far it is applied"),
         (name = "escalations", description = "What people are asked, and what they decide"),
         (name = "orphans", description = "What complete crawls no longer see"),
+        (name = "scrapers", description = "Programs of yours that collect data, and what they may use"),
+        (name = "runs", description = "What scrapers did and do"),
+        (name = "accounts", description = "Who may do what: people, organisations, and keys for programs"),
+        (name = "data", description = "What scrapers brought: tables, questions in SQL, versions"),
         (name = "documents", description = "What is searched, by URL, and the indexes made again from the log"),
     )
 )]
 struct Described;
 
 /// Every path under `/api`, described at `/api/v1/openapi.json`.
-pub(crate) fn router() -> axum::Router<Arc<App>> {
+pub(crate) fn router(app: &Arc<App>) -> axum::Router<Arc<App>> {
+    let operators = from_fn_with_state(Arc::clone(app), guard::operators_change);
     let (router, document) = OpenApiRouter::with_openapi(Described::openapi())
+        .merge(of_collections().route_layer(operators))
+        .merge(scrapers::router())
+        .merge(keys::router())
+        .merge(accounts::router())
+        .merge(runs::router())
+        .merge(data::described())
+        .split_for_parts();
+    router.route("/api/v1/openapi.json", get(move || async move { Json(document) }))
+}
+
+/// Search, and what it is made of; operators change it.
+fn of_collections() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
         .routes(routes!(search::search))
         .routes(routes!(i14y::search))
         .routes(routes!(packs::list))
@@ -80,6 +104,4 @@ pub(crate) fn router() -> axum::Router<Arc<App>> {
         .routes(routes!(documents::get))
         .routes(routes!(documents::indexes, documents::rebuild))
         .routes(routes!(documents::switch))
-        .split_for_parts();
-    router.route("/api/v1/openapi.json", get(move || async move { Json(document) }))
 }

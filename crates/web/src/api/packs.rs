@@ -3,20 +3,16 @@ use std::sync::Arc;
 use archive::PackVersion;
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{Checksum, Host};
 use serde::Serialize;
-use tower::ServiceExt;
-use tower_http::services::ServeFile;
 use utoipa::ToSchema;
 
 use crate::display::rfc3339;
-use crate::fresh::Tag;
+use crate::download::Download;
 use crate::params::{Named, Params, segment};
 use crate::problem::Problem;
-use crate::router::PACK_MEDIA_TYPE;
 use crate::state::App;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -92,69 +88,8 @@ pub(crate) async fn file(
         ))
     };
     let (checksum, path) = app.library.file(&host).ok_or_else(missing)?;
-    let tag = Tag::of_file(&checksum);
-    if tag.is_held(request.headers()) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.as_str())]).into_response());
-    }
-    let answer = ServeFile::new(path).oneshot(unconditional(request, &tag)).await;
-    let Ok(mut response) = answer.map(IntoResponse::into_response);
-    if response.status() == StatusCode::NOT_FOUND {
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "this pack is being replaced; ask again",
-        ));
-    }
-    describe(response.headers_mut(), &host, &tag);
-    Ok(response)
-}
-
-/// Conditions are judged by checksum here, never by the time of the file: it says nothing about a pack. A range of a
-/// pack that was replaced meanwhile becomes the whole file.
-fn unconditional(mut request: Request, tag: &Tag) -> Request {
-    let headers = request.headers_mut();
-    let continues = headers
-        .get(header::IF_RANGE)
-        .is_none_or(|held| held.as_bytes() == tag.as_str().as_bytes());
-    if !continues {
-        headers.remove(header::RANGE);
-    }
-    for name in [
-        header::IF_RANGE,
-        header::IF_MODIFIED_SINCE,
-        header::IF_UNMODIFIED_SINCE,
-    ] {
-        headers.remove(name);
-    }
-    request
-}
-
-fn describe(headers: &mut HeaderMap, host: &Host, tag: &Tag) {
-    let name: String = host
-        .as_str()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '.' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let texts: [(HeaderName, String); 4] = [
-        (header::CONTENT_TYPE, PACK_MEDIA_TYPE.to_owned()),
-        (
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{name}.sqlite\""),
-        ),
-        (header::ETAG, tag.as_str().to_owned()),
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
-    ];
-    for (name, text) in texts {
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(name, value);
-        }
-    }
-    headers.remove(header::LAST_MODIFIED);
+    let download = Download::new(path, &checksum, format!("{host}.sqlite"));
+    download.answer(request).await
 }
 
 /// Some packs in force, and where the next ones begin.

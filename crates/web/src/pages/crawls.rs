@@ -11,7 +11,7 @@ use crate::api::crawls::{approved, end, existing, newest};
 use crate::api::wire::state_name;
 use crate::clock;
 use crate::display::{bytes, count, counted, duration, time};
-use crate::pages::layout::{self, Area};
+use crate::pages::layout::{self, Area, Frame};
 use crate::pages::{chart, orphans, sources};
 use crate::params::{Form, Named, link, segment};
 use crate::problem::Problem;
@@ -28,7 +28,7 @@ pub(crate) fn address(id: &CrawlId) -> String {
 }
 
 /// `/crawls`
-pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Markup, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, Problem> {
     let crawls = newest(&app, None, LAST_CRAWLS).await?;
     let content = html! {
         h1 { "Crawls" }
@@ -38,12 +38,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Markup, Problem>
             (table(&crawls))
         }
     };
-    Ok(layout::work_page(
-        app.waiting().await,
-        Area::Crawls,
-        "Crawls",
-        &content,
-    ))
+    Ok(layout::work_page(&frame, Area::Crawls, "Crawls", &content))
 }
 
 /// Crawls, one a row.
@@ -122,7 +117,11 @@ pub(crate) async fn approve(
 }
 
 /// `/crawls/{crawl}`: figures that move while it runs.
-pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<CrawlId>) -> Result<Markup, Problem> {
+pub(crate) async fn page(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    Named(id): Named<CrawlId>,
+) -> Result<Markup, Problem> {
     let crawl = existing(&app, &id).await?;
     let scopes = app.crawldb().scopes(&id).await?;
     let source = id.source();
@@ -148,10 +147,9 @@ pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<CrawlId>)
         (record(&crawl))
     };
     let title = format!("Crawl of {source}");
-    let waiting = app.waiting().await;
     Ok(match over {
-        true => layout::work_page(waiting, Area::Crawls, &title, &content),
-        false => layout::live_page(waiting, Area::Crawls, &title, &content),
+        true => layout::work_page(&frame, Area::Crawls, &title, &content),
+        false => layout::live_page(&frame, Area::Crawls, &title, &content),
     })
 }
 

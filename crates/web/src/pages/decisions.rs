@@ -11,7 +11,7 @@ use crate::api::escalations::{decide, ruling};
 use crate::api::found::{Found, ItemName};
 use crate::display::{counted, time};
 use crate::pages::form::signature;
-use crate::pages::layout::{self, Area};
+use crate::pages::layout::{self, Area, Frame};
 use crate::pages::problem::sentence;
 use crate::pages::{chart, items, sources};
 use crate::params::{Form, Params, link};
@@ -162,7 +162,11 @@ pub(crate) fn pager(place: &str, found: &Found, params: &Params) -> Markup {
 }
 
 /// `/decisions`: decides about the items that were ticked.
-pub(crate) async fn take(State(app): State<Arc<App>>, Form(fields): Form) -> Result<Response, Problem> {
+pub(crate) async fn take(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    Form(fields): Form,
+) -> Result<Response, Problem> {
     let chosen = fields.text("decision");
     let known = OF_ESCALATED
         .iter()
@@ -192,9 +196,8 @@ pub(crate) async fn take(State(app): State<Arc<App>>, Form(fields): Form) -> Res
     if refused.is_empty() {
         return Ok(Redirect::to(back).into_response());
     }
-    Ok(partly(&app, names.len() - refused.len(), &refused, back)
-        .await
-        .into_response())
+    let frame = frame.recounted(&app).await;
+    Ok(partly(&frame, names.len() - refused.len(), &refused, back).into_response())
 }
 
 /// Where to go on: a page of this server, whatever the form says.
@@ -207,17 +210,12 @@ fn own_place(back: &str) -> &str {
     }
 }
 
-async fn partly(app: &App, done: usize, refused: &[(&ItemName, String)], back: &str) -> Markup {
+fn partly(frame: &Frame, done: usize, refused: &[(&ItemName, String)], back: &str) -> Markup {
     let content = html! {
         h1 { "Not everything was done" }
         p.lead { (done) " done, " (refused.len()) " not: somebody else may have been faster." }
         ul { @for (name, why) in refused { li { strong { (name) } " \u{2013} " (sentence(why)) } } }
         div.actions { a.button href=(back) { "Go on" } }
     };
-    layout::work_page(
-        app.waiting().await,
-        Area::Escalations,
-        "Not everything was done",
-        &content,
-    )
+    layout::work_page(frame, Area::Escalations, "Not everything was done", &content)
 }

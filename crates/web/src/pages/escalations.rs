@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::api::escalations::STATES;
 use crate::api::found::{Found, chosen_state};
 use crate::pages::decisions::{self, OF_ESCALATED};
-use crate::pages::layout::{self, Area};
+use crate::pages::layout::{self, Area, Frame};
 use crate::params::{Params, link};
 use crate::problem::Problem;
 use crate::state::App;
@@ -14,7 +14,11 @@ use crate::state::App;
 const PLACE: &str = "/escalations";
 
 /// `/escalations`: what is left to people, over all sources.
-pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Markup, Problem> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    params: Params,
+) -> Result<Markup, Problem> {
     let state = chosen_state(&params, &STATES)?;
     let found = Found::of(&app, &[state], &params).await?;
     let (source, state) = (params.text("source"), params.text("state"));
@@ -33,7 +37,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<
         (decisions::pager(PLACE, &found, &params))
     };
     Ok(layout::work_page(
-        app.waiting().await,
+        &frame,
         Area::Escalations,
         "Escalations",
         &content,

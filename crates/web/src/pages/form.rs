@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use maud::{Markup, html};
 
+use crate::pages::problem::sentence;
+
 /// A field, before it is known of what kind it is.
 #[derive(Clone, Copy)]
 pub(crate) struct Field<'a> {
@@ -11,11 +13,25 @@ pub(crate) struct Field<'a> {
     pub(crate) label: &'a str,
     /// Empty where the label says it all.
     pub(crate) help: &'a str,
+    /// Why what was entered is not taken; empty where nothing is wrong.
+    pub(crate) wrong: &'a str,
 }
 
 /// A field; `help` may be empty.
 pub(crate) fn field<'a>(name: &'a str, label: &'a str, help: &'a str) -> Field<'a> {
-    Field { name, label, help }
+    Field {
+        name,
+        label,
+        help,
+        wrong: "",
+    }
+}
+
+impl<'a> Field<'a> {
+    /// The same, with why what was entered is not taken.
+    pub(crate) fn wrong(self, wrong: &'a str) -> Self {
+        Self { wrong, ..self }
+    }
 }
 
 impl Field<'_> {
@@ -24,13 +40,62 @@ impl Field<'_> {
             div.field {
                 label for=(self.name) { (self.label) }
                 (input)
-                @if !self.help.is_empty() { p.soft id={ (self.name) "-help" } { (self.help) } }
+                (self.remarks())
             }
         }
     }
 
+    fn remarks(&self) -> Markup {
+        html! {
+            @if !self.wrong.is_empty() { p.wrong id={ (self.name) "-wrong" } role="alert" { (sentence(self.wrong)) } }
+            @if !self.help.is_empty() { p.soft id={ (self.name) "-help" } { (self.help) } }
+        }
+    }
+
     fn described_by(&self) -> Option<String> {
-        (!self.help.is_empty()).then(|| format!("{}-help", self.name))
+        let remarks = [(self.wrong, "wrong"), (self.help, "help")];
+        let ids: Vec<String> = remarks
+            .iter()
+            .filter(|(text, _)| !text.is_empty())
+            .map(|(_, kind)| format!("{}-{kind}", self.name))
+            .collect();
+        (!ids.is_empty()).then(|| ids.join(" "))
+    }
+
+    fn invalid(&self) -> Option<&'static str> {
+        (!self.wrong.is_empty()).then_some("true")
+    }
+
+    /// A name that must not be empty; browsers fill it in as `autocomplete` says.
+    pub(crate) fn name(&self, value: &str, autocomplete: &str) -> Markup {
+        self.around(&html! {
+            input id=(self.name) type="text" name=(self.name) value=(value) maxlength="100" required autocomplete=(autocomplete)
+                autocapitalize="none" spellcheck="false" aria-invalid=[self.invalid()] aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// A password; `autocomplete` says whether it is the one that is there or a new one.
+    pub(crate) fn password(&self, autocomplete: &str) -> Markup {
+        let least = (autocomplete == "new-password").then_some("12");
+        self.around(&html! {
+            input id=(self.name) type="password" name=(self.name) required minlength=[least] maxlength="1024" autocomplete=(autocomplete)
+                aria-invalid=[self.invalid()] aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// An address for mail, which may be left out.
+    pub(crate) fn mail(&self, value: &str) -> Markup {
+        self.around(&html! {
+            input id=(self.name) type="email" name=(self.name) value=(value) maxlength="320" autocomplete="email"
+                aria-invalid=[self.invalid()] aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// A day, which may be left out.
+    pub(crate) fn day(&self) -> Markup {
+        self.around(&html! {
+            input.short id=(self.name) type="date" name=(self.name) aria-invalid=[self.invalid()] aria-describedby=[self.described_by()];
+        })
     }
 
     /// A line of text.
@@ -43,7 +108,7 @@ impl Field<'_> {
     /// A line of text that must not be empty.
     pub(crate) fn needed_text(&self, value: &str, max: usize) -> Markup {
         self.around(&html! {
-            input id=(self.name) type="text" name=(self.name) value=(value) maxlength=(max) required aria-describedby=[self.described_by()];
+            input id=(self.name) type="text" name=(self.name) value=(value) maxlength=(max) required aria-invalid=[self.invalid()] aria-describedby=[self.described_by()];
         })
     }
 
@@ -99,7 +164,7 @@ impl Field<'_> {
                     input type="checkbox" name=(self.name) value="yes" checked[is_ticked] aria-describedby=[self.described_by()];
                     (self.label)
                 }
-                @if !self.help.is_empty() { p.soft id={ (self.name) "-help" } { (self.help) } }
+                (self.remarks())
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::api::documents::find;
 use crate::api::items::{Slice, existing};
 use crate::api::wire::{STATES, disposition, is_waiting, state_name};
 use crate::display::{counted, time};
-use crate::pages::layout::{self, Area};
+use crate::pages::layout::{self, Area, Frame};
 use crate::pages::{chart, crawls, decisions, sources};
 use crate::params::{Named, Params, link};
 use crate::problem::Problem;
@@ -18,6 +18,7 @@ use crate::state::App;
 /// `/sources/{source}/items`
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
+    frame: Frame,
     Named(source): Named<SourceId>,
     params: Params,
 ) -> Result<Markup, Problem> {
@@ -38,12 +39,7 @@ pub(crate) async fn list(
         }
         (pager(&source, &slice, &params))
     };
-    Ok(layout::work_page(
-        app.waiting().await,
-        Area::Sources,
-        "Items",
-        &content,
-    ))
+    Ok(layout::work_page(&frame, Area::Sources, "Items", &content))
 }
 
 fn filter(source: &SourceId, slice: &Slice) -> Markup {
@@ -109,6 +105,7 @@ fn row(item: &Item) -> Markup {
 /// `/sources/{source}/item?id=`
 pub(crate) async fn page(
     State(app): State<Arc<App>>,
+    frame: Frame,
     Named(source): Named<SourceId>,
     params: Params,
 ) -> Result<Markup, Problem> {
@@ -130,7 +127,7 @@ pub(crate) async fn page(
         (relations(&item))
     };
     Ok(layout::work_page(
-        app.waiting().await,
+        &frame,
         Area::Sources,
         item.id.as_str(),
         &content,

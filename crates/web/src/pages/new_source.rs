@@ -8,7 +8,7 @@ use model::PageUrl;
 
 use crate::clock;
 use crate::pages::form::field;
-use crate::pages::layout::{self, Area};
+use crate::pages::layout::{self, Area, Frame};
 use crate::pages::sources;
 use crate::params::{Form, Params};
 use crate::problem::Problem;
@@ -35,7 +35,7 @@ const KINDS: [(&str, &str, &str); 3] = [
 ];
 
 /// `/sources/new`
-pub(crate) async fn page(State(app): State<Arc<App>>) -> Markup {
+pub(crate) async fn page(frame: Frame) -> Markup {
     let content = html! {
         p.above { a href="/sources" { "Sources" } }
         h1 { "Add a source" }
@@ -56,7 +56,7 @@ pub(crate) async fn page(State(app): State<Arc<App>>) -> Markup {
         }
         p.soft { "A folder of this machine is added on its command line: " code { "haul source add NAME PATH" } "." }
     };
-    layout::work_page(app.waiting().await, Area::Sources, "Add a source", &content)
+    layout::work_page(&frame, Area::Sources, "Add a source", &content)
 }
 
 /// Adds what the form describes.

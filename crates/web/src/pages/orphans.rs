@@ -9,7 +9,7 @@ use crate::api::orphans::{STATES, blocked};
 use crate::display::{count, counted, time};
 use crate::pages::decisions::{self, OF_MISSED};
 use crate::pages::form::signature;
-use crate::pages::layout::{self, Area};
+use crate::pages::layout::{self, Area, Frame};
 use crate::pages::problem::sentence;
 use crate::pages::{crawls, sources};
 use crate::params::{Params, link};
@@ -19,7 +19,11 @@ use crate::state::App;
 const PLACE: &str = "/orphans";
 
 /// `/orphans`: what complete crawls no longer see, over all sources.
-pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Markup, Problem> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    params: Params,
+) -> Result<Markup, Problem> {
     let found = Found::of(&app, &STATES, &params).await?;
     let source = params.text("source");
     let content = html! {
@@ -36,12 +40,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<
         }
         (decisions::pager(PLACE, &found, &params))
     };
-    Ok(layout::work_page(
-        app.waiting().await,
-        Area::Orphans,
-        "Orphans",
-        &content,
-    ))
+    Ok(layout::work_page(&frame, Area::Orphans, "Orphans", &content))
 }
 
 fn waiting_crawls(blocked: &[Crawl]) -> Markup {

@@ -19,7 +19,7 @@ use crate::api::wire::SettingsBody;
 use crate::clock;
 use crate::display::{bytes, count, counted, duration, time};
 use crate::pages::form::field;
-use crate::pages::layout::{self, Area};
+use crate::pages::layout::{self, Area, Frame};
 use crate::pages::sources;
 use crate::params::{Form, Named, Params};
 use crate::problem::Problem;
@@ -143,7 +143,11 @@ fn said<T: Copy + PartialEq>(known: &[(T, &str, &'static str)], value: T) -> &'s
 }
 
 /// `/sources/{source}/settings`: the form, and what was changed before.
-pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<SourceId>) -> Result<Markup, Problem> {
+pub(crate) async fn page(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    Named(id): Named<SourceId>,
+) -> Result<Markup, Problem> {
     let source = existing(&app, &id).await?;
     let versions = app.crawldb().configurations(&id).await?;
     let title = format!("Settings of {}", source.settings.name);
@@ -161,12 +165,7 @@ pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<SourceId>
         }
         (history(&versions))
     };
-    Ok(layout::work_page(
-        app.waiting().await,
-        Area::Sources,
-        &title,
-        &content,
-    ))
+    Ok(layout::work_page(&frame, Area::Sources, &title, &content))
 }
 
 fn general(settings: &Settings) -> Markup {

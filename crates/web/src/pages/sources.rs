@@ -16,7 +16,7 @@ use crate::api::sources::{existing, states};
 use crate::api::wire::state_name;
 use crate::clock;
 use crate::display::{count, counted, time};
-use crate::pages::layout::{self, Area};
+use crate::pages::layout::{self, Area, Frame};
 use crate::pages::{chart, crawls, settings};
 use crate::params::{Form, Named, link, segment};
 use crate::problem::Problem;
@@ -29,7 +29,7 @@ const LAST_CRAWLS: usize = 10;
 const PLOTTED_CRAWLS: usize = 60;
 
 /// `/sources`
-pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Markup, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, Problem> {
     let sources = app.crawldb().sources().await?;
     let content = html! {
         h1 { "Sources" }
@@ -45,12 +45,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Markup, Problem>
         }
         div.actions { a.button href="/sources/new" { "Add a source" } }
     };
-    Ok(layout::work_page(
-        app.waiting().await,
-        Area::Sources,
-        "Sources",
-        &content,
-    ))
+    Ok(layout::work_page(&frame, Area::Sources, "Sources", &content))
 }
 
 fn row(source: &Source) -> Markup {
@@ -152,7 +147,11 @@ pub(crate) async fn delete(
 }
 
 /// `/sources/{source}`
-pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<SourceId>) -> Result<Markup, Problem> {
+pub(crate) async fn page(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    Named(id): Named<SourceId>,
+) -> Result<Markup, Problem> {
     let source = existing(&app, &id).await?;
     let states = states(&app, &id).await?;
     let crawls = newest(&app, Some(&id), PLOTTED_CRAWLS).await?;
@@ -172,7 +171,7 @@ pub(crate) async fn page(State(app): State<Arc<App>>, Named(id): Named<SourceId>
         }
     };
     Ok(layout::work_page(
-        app.waiting().await,
+        &frame,
         Area::Sources,
         &source.settings.name,
         &content,

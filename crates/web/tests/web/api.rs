@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::client::{get, get_with, send, send_json};
 use crate::fixture::Parts;
+use web::Access;
 
 #[tokio::test]
 async fn the_description_is_what_was_agreed() {
@@ -237,7 +238,7 @@ async fn the_store_is_served_with_limits_and_names_of_its_own() {
         post(async |body: Bytes| body.len().to_string()),
     );
     let store = store.layer(DefaultBodyLimit::max(4 << 20));
-    let parts = Parts::with_store(Some(store)).await;
+    let parts = Parts::with(Some(store), Access::default()).await;
     let large = Request::post("/api/v1/store/size").header("host", "crawldb.internal");
     let answer = send(&parts.router, large.body(Body::from(vec![0; 2 << 20])).unwrap()).await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "2097152"));

@@ -20,11 +20,12 @@ use packer::{Packer, PackerOptions};
 use pkgindex::Index;
 use pkgindex::store::MemoryStore;
 use prometheus_client::registry::Registry;
+use runner::{Runner, RunnerDeps, RunnerOptions};
 use search::{Library, LibraryOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use updates::UpdateLog;
-use web::Deps;
+use web::{Access, Deps};
 
 /// 2026-02-03, 10:40 UTC.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_770_115_200_000);
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) archive: Archive,
     pub(crate) catalog: Catalog,
     pub(crate) library: Library,
+    pub(crate) runner: Runner,
     pub(crate) stop: CancellationToken,
     pub(crate) router: Router,
     /// Goes with the parts.
@@ -46,11 +48,11 @@ pub(crate) struct Parts {
 impl Parts {
     /// Parts in which nothing happened yet.
     pub(crate) async fn start() -> Self {
-        Self::with_store(None).await
+        Self::with(None, Access::default()).await
     }
 
-    /// The same, with a crawl database that is served for other processes.
-    pub(crate) async fn with_store(store: Option<Router>) -> Self {
+    /// The same, with a crawl database that is served for other processes, and where people may do what `access` says.
+    pub(crate) async fn with(store: Option<Router>, access: Access) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (archive, crawldb, log) = (Archive::memory(), Crawldb::memory(), UpdateLog::memory());
         let mut registry = Registry::default();
@@ -71,6 +73,7 @@ impl Parts {
         let stop = CancellationToken::new();
         let ledger = Ledger::new(crawldb.clone(), log.clone(), "test");
         let crawler = crawler(&ledger, &archive);
+        let runner = runner(&archive, folder.path());
         let deps = Deps {
             ledger: ledger.clone(),
             crawler: crawler.clone(),
@@ -78,6 +81,8 @@ impl Parts {
             library: library.clone(),
             archive: archive.clone(),
             catalog: catalog.clone(),
+            runner: runner.clone(),
+            access,
             registry,
             names: vec!["haul.test".into()],
             folders: vec![folder.path().join("open")],
@@ -92,6 +97,7 @@ impl Parts {
             archive,
             catalog,
             library,
+            runner,
             stop,
             router,
             folder,
@@ -160,6 +166,31 @@ fn crawler(ledger: &Ledger, archive: &Archive) -> Crawler {
         ..CrawlerOptions::default()
     };
     Crawler::new(deps, options)
+}
+
+/// A runner that runs nothing.
+fn runner(archive: &Archive, folder: &Path) -> Runner {
+    let deps = RunnerDeps {
+        registry: registry::Registry::memory(registry::Keyring::random()).unwrap(),
+        archive: archive.clone(),
+    };
+    let options = RunnerOptions {
+        folder: folder.join("runs"),
+        builds: folder.join("builds"),
+        contain: vec!["/bin/false".into()],
+        capacity: registry::Capacity {
+            memory_mib: 0,
+            slots: 0,
+        },
+        policy: egress::Policy::default(),
+        replay: None,
+        accept_lacks: Vec::new(),
+        interval: Duration::from_secs(1),
+        grace: Duration::from_secs(1),
+        max_data_bytes: 1 << 30,
+        keep_days: 30,
+    };
+    Runner::new(deps, options).unwrap()
 }
 
 /// A page of `forms.example.gov`.

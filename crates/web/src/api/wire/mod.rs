@@ -1,14 +1,22 @@
 //! What JSON looks like outside. Nothing here decides anything: records in, records out.
 
+mod access;
 mod crawl;
 mod document;
 mod item;
+mod run;
+mod scraper;
 mod source;
+mod webhook;
 
+pub(crate) use self::access::{AccountBody, IssuedKeyBody, KeyBody, OrganisationBody};
 pub(crate) use self::crawl::{CrawlBody, ScopeBody, TotalsBody};
 pub(crate) use self::document::DocumentBody;
 pub(crate) use self::item::{ItemBody, STATES, disposition, is_waiting, state_name};
+pub(crate) use self::run::{AskedBody, RunBody, VersionBody};
+pub(crate) use self::scraper::{ChangedScraper, NewScraperBody, ScraperBody};
 pub(crate) use self::source::{ChangedSource, ConfigurationBody, NewSource, SettingsBody, SourceBody};
+pub(crate) use self::webhook::{AddedWebhook, DeliveryBody, NewWebhook, WebhookBody};
 
 /// A body with the fields of a record, and the way in both directions.
 macro_rules! mirrored {

@@ -1,0 +1,291 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::names::Names;
+use crate::opening::Speech;
+use crate::outside::Outside;
+use crate::policy::{Policy, judge_chosen};
+use crate::tape::Tape;
+use crate::visits::{Host, Visits};
+
+/// What is said of a host whose connections are refused or cannot be made, for the run's log: one sentence with the host, the address and what to do. At most
+/// once per host.
+pub type Refused = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
+
+/// Where a connection wants to go.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// The name, when the address is that of one.
+    pub(crate) name: Option<Arc<str>>,
+    /// As the client sees it.
+    pub(crate) address: SocketAddr,
+}
+
+impl Target {
+    /// What it is called: the name, else the address.
+    pub(crate) fn host(&self) -> String {
+        self.name
+            .as_deref()
+            .map_or_else(|| self.address.ip().to_canonical().to_string(), str::to_owned)
+    }
+}
+
+/// Why a connection ended early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// By the policy, with what is to be said.
+    Refused(String),
+    /// The host could not be reached, with what is to be said.
+    Failed(String),
+    /// It broke while bytes were passed.
+    Broken(std::io::Error),
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// What every connection of one run shares, and what decides over it.
+pub(crate) struct Gate {
+    pub(crate) policy: Policy,
+    pub(crate) outside: Box<dyn Outside>,
+    pub(crate) tape: Option<Tape>,
+    pub(crate) visits: Visits,
+    names: Names,
+    refused: Refused,
+    is_full: AtomicBool,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl Gate {
+    /// A gate that is open.
+    pub(crate) fn new(
+        policy: Policy,
+        tape: Option<Tape>,
+        refused: Refused,
+        outside: Box<dyn Outside>,
+    ) -> Self {
+        Self {
+            names: Names::new(policy.max_hosts),
+            visits: Visits::new(policy.max_hosts),
+            policy,
+            outside,
+            tape,
+            refused,
+            is_full: AtomicBool::default(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// Does it until it is done or the gate closes.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        self.tasks
+            .spawn(async move { closing.run_until_cancelled_owned(task).await });
+    }
+
+    /// Does it on a thread where it may block. The gate waits for it when it closes.
+    pub(crate) fn spawn_blocking<T: Send + 'static>(
+        &self,
+        task: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.tasks.spawn_blocking(task)
+    }
+
+    /// Ends everything that was spawned.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+    }
+
+    /// Waits until everything that was spawned has ended.
+    pub(crate) async fn closed(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// Whether there is such a name. A denied one is, so that its refusal can be told.
+    pub(crate) async fn exists(&self, name: &str) -> bool {
+        let is_known =
+            self.names.has(name) || self.policy.knows(name) || self.policy.judge_name(name).is_err();
+        is_known
+            || self.is_replay()
+            || self
+                .outside
+                .lookup(name)
+                .await
+                .is_ok_and(|found| !found.is_empty())
+    }
+
+    /// The address that stands for a name inside, unless there are too many.
+    pub(crate) fn address(&self, name: &str) -> Option<Ipv4Addr> {
+        let address = self.names.address(name);
+        if address.is_none() {
+            self.tell_full();
+        }
+        address
+    }
+
+    /// What an address inside stands for.
+    pub(crate) fn target(&self, address: SocketAddr) -> Target {
+        Target {
+            name: self.names.name(address.ip()),
+            address,
+        }
+    }
+
+    /// Counts that a host is contacted, unless there are too many.
+    pub(crate) async fn contact(&self, target: &Target, speech: &Speech) -> Result<Arc<Host>, String> {
+        let name = match speech.host() {
+            Some(claim) if target.name.is_none() && self.is_at(claim, target.address).await => {
+                claim.to_owned()
+            }
+            _ => target.host(),
+        };
+        let host = self.visits.contact(&name, SystemTime::now());
+        host.ok_or_else(|| self.tell_full())
+    }
+
+    /// Whether an address is one of those of the name by which a client calls it. A client can claim anything.
+    async fn is_at(&self, claim: &str, address: SocketAddr) -> bool {
+        if self.is_replay() || self.policy.resolved(claim, address.port()) == Some(address) {
+            return true;
+        }
+        let found = timeout(self.policy.connect_timeout, self.outside.lookup(claim)).await;
+        found.is_ok_and(|found| found.is_ok_and(|found| found.contains(&address.ip().to_canonical())))
+    }
+
+    fn is_replay(&self) -> bool {
+        self.tape.as_ref().is_some_and(Tape::is_replay)
+    }
+
+    /// Says once that there are too many hosts.
+    fn tell_full(&self) -> String {
+        let most = self.policy.max_hosts;
+        let sentence = format!(
+            "further hosts are refused: this run has asked for {most}, and the operator allows no more"
+        );
+        if !self.is_full.swap(true, Ordering::Relaxed) {
+            (self.refused)(&sentence);
+        }
+        sentence
+    }
+
+    /// Counts a refusal and tells the first one.
+    pub(crate) fn refuse(&self, host: &Host, sentence: &str) {
+        host.refused.fetch_add(1, Ordering::Relaxed);
+        self.tell(host, sentence);
+    }
+
+    /// Counts a failure and tells the first one.
+    pub(crate) fn fail(&self, host: &Host, sentence: &str) {
+        host.failed.fetch_add(1, Ordering::Relaxed);
+        self.tell(host, sentence);
+    }
+
+    fn tell(&self, host: &Host, sentence: &str) {
+        if host.is_news() {
+            (self.refused)(sentence);
+        }
+    }
+
+    /// Judges what a client calls its target.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Refused`] when one of the names is denied.
+    pub(crate) fn judge_names(&self, target: &Target, speech: &Speech) -> Result<(), Stop> {
+        let mut names = target.name.as_deref().into_iter().chain(speech.host());
+        names
+            .try_for_each(|name| self.policy.judge_name(name))
+            .map_err(Stop::Refused)
+    }
+
+    /// Connects to where a target really is, when it is the host's turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Refused`] or [`Stop::Failed`].
+    pub(crate) async fn dial(&self, target: &Target, host: &Host) -> Result<TcpStream, Stop> {
+        let name = target.host();
+        self.policy
+            .judge_port(&name, target.address.port())
+            .map_err(Stop::Refused)?;
+        sleep_until(host.turn(Instant::now(), self.policy.gap)).await;
+        let limit = self.policy.connect_timeout;
+        let connected = timeout(limit, self.reach(&name, target)).await;
+        connected.unwrap_or_else(|_| {
+            Err(Stop::Failed(format!(
+                "{name} cannot be reached: no answer in {} s",
+                limit.as_secs()
+            )))
+        })
+    }
+
+    async fn reach(&self, name: &str, target: &Target) -> Result<TcpStream, Stop> {
+        let addresses = self.permitted(name, target).await?;
+        let share = self.policy.connect_timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+        let mut reason = String::new();
+        for address in addresses {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(server)) => {
+                    server.set_nodelay(true)?;
+                    return Ok(server);
+                }
+                Ok(Err(error)) => reason = format!("{address}: {error}"),
+                Err(_) => reason = format!("{address}: no answer in {} s", share.as_secs()),
+            }
+        }
+        Err(Stop::Failed(format!("{name} cannot be reached: {reason}")))
+    }
+
+    /// Where a target is, without the addresses that are not allowed.
+    async fn permitted(&self, name: &str, target: &Target) -> Result<Vec<SocketAddr>, Stop> {
+        let port = target.address.port();
+        if let Some(chosen) = self.policy.resolved(name, port) {
+            judge_chosen(name, chosen).map_err(Stop::Refused)?;
+            return Ok(vec![chosen]);
+        }
+        let own = self.outside.own();
+        let mut refusal = None;
+        let mut permitted = Vec::new();
+        for ip in self.found(name, target).await?.into_iter().take(ADDRESSES_MAX) {
+            let address = SocketAddr::new(ip, port);
+            match self.policy.judge(name, address, &own) {
+                Ok(()) => permitted.push(address),
+                Err(sentence) => refusal = Some(sentence),
+            }
+        }
+        match refusal {
+            Some(sentence) if permitted.is_empty() => Err(Stop::Refused(sentence)),
+            _ => Ok(permitted),
+        }
+    }
+
+    async fn found(&self, name: &str, target: &Target) -> Result<Vec<IpAddr>, Stop> {
+        if target.name.is_none() {
+            return Ok(vec![target.address.ip()]);
+        }
+        match self.outside.lookup(name).await {
+            Ok(found) if found.is_empty() => Err(Stop::Failed(format!(
+                "{name} cannot be reached: it has no address"
+            ))),
+            Ok(found) => Ok(found),
+            Err(error) => Err(Stop::Failed(format!("{name} cannot be found: {error}"))),
+        }
+    }
+}

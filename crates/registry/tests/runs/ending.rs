@@ -1,0 +1,199 @@
+use model::Timestamp;
+use registry::{Domain, Outcome, RunFilter, ScraperSettings};
+
+use crate::world::{World, data, ending, person};
+
+#[tokio::test]
+async fn finishing_twice_is_finishing_once() {
+    let world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    world.ask(&bus, person("ann")).await;
+    let lease = world.lease("w").await;
+    let finish = || {
+        world.registry.finish(
+            lease.run.id,
+            lease.epoch,
+            ending(Outcome::Failed),
+            data("rows"),
+            world.now,
+        )
+    };
+    let first = finish().await.unwrap();
+    let second = finish().await.unwrap();
+    assert_eq!(first, second);
+    assert!(first.is_first_failure);
+    assert_eq!(world.scraper(&bus).await.failures, 1);
+    assert_eq!(world.registry.versions(&bus).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn failures_are_counted_told_once_and_pause_the_schedule() {
+    let mut world = World::new();
+    let settings = ScraperSettings {
+        schedule: Some("daily".into()),
+        pause_after_failures: 3,
+        ..ScraperSettings::default()
+    };
+    let bus = world.add("ann/bus", settings).await;
+    let mut told = Vec::new();
+    for outcome in [
+        Outcome::Failed,
+        Outcome::NoData,
+        Outcome::Stopped,
+        Outcome::TimedOut,
+        Outcome::Failed,
+        Outcome::Succeeded,
+        Outcome::Succeeded,
+    ] {
+        let ended = world.go(&bus, ending(outcome), None).await;
+        told.push((ended.is_first_failure, ended.was_paused, ended.is_recovery));
+    }
+    let nothing = (false, false, false);
+    assert_eq!(
+        told,
+        [
+            (true, false, false),
+            nothing,
+            nothing,
+            (false, true, false),
+            nothing,
+            (false, false, true),
+            nothing
+        ]
+    );
+    let paused = world.scraper(&bus).await;
+    assert!(paused.paused.unwrap().contains("3 failures in a row"));
+    assert_eq!(paused.due_at, None);
+    let goes_on = world.registry.pause_scraper(&bus, None, world.now).await.unwrap();
+    assert!(goes_on.due_at > Some(world.now));
+}
+
+#[tokio::test]
+async fn versions_have_no_gaps_and_old_ones_are_dropped() {
+    let mut world = World::new();
+    let settings = ScraperSettings {
+        keep_versions: 2,
+        ..ScraperSettings::default()
+    };
+    let bus = world.add("ann/bus", settings).await;
+    let mut dropped = Vec::new();
+    for text in ["a", "b", "b", "a", "c", "d"] {
+        let ended = world.go(&bus, ending(Outcome::Succeeded), data(text)).await;
+        dropped.extend(ended.dropped.into_iter().map(|version| version.number));
+    }
+    let numbers: Vec<u64> = world
+        .registry
+        .versions(&bus)
+        .await
+        .unwrap()
+        .iter()
+        .map(|version| version.number)
+        .collect();
+    assert_eq!(numbers, [5, 4]);
+    // The first version's file was the third's, too.
+    assert_eq!(dropped, [2, 3]);
+
+    let put = world
+        .registry
+        .add_version(&bus, data("b").unwrap().0, 1, world.now)
+        .await
+        .unwrap();
+    assert_eq!((put.version.number, put.version.run), (6, None));
+    assert_eq!(put.dropped.len(), 1);
+}
+
+#[tokio::test]
+async fn the_next_run_reserves_what_the_last_ones_used_and_a_margin() {
+    let mut world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    let mut reserved = Vec::new();
+    for (outcome, peak_mib) in [
+        (Outcome::Succeeded, 100),
+        (Outcome::Succeeded, 40),
+        (Outcome::OutOfMemory, 512),
+        (Outcome::Succeeded, 40),
+    ] {
+        let mut ending = ending(outcome);
+        ending.usage.peak_memory_bytes = peak_mib << 20;
+        reserved.push(world.go(&bus, ending, None).await.run.memory_mib);
+    }
+    assert_eq!(reserved, [512, 157, 157, 512]);
+    assert_eq!(world.scraper(&bus).await.used_memory_mib, Some(512));
+}
+
+#[tokio::test]
+async fn hosts_are_added_up_over_all_runs() {
+    let mut world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    for (host, connections) in [("a.example", 1), ("b.example", 5), ("a.example", 7)] {
+        let mut ending = ending(Outcome::Succeeded);
+        ending.domains.push(Domain {
+            host: host.into(),
+            connections,
+            refused: 1,
+            bytes_in: 10,
+            bytes_out: 1,
+            first_at: world.now,
+            last_at: world.now,
+        });
+        world.go(&bus, ending, None).await;
+    }
+    let domains = world.registry.domains(&bus).await.unwrap();
+    let counts: Vec<(&str, u64, u64)> = domains
+        .iter()
+        .map(|domain| (domain.host.as_str(), domain.connections, domain.bytes_in))
+        .collect();
+    assert_eq!(counts, [("a.example", 8, 20), ("b.example", 5, 10)]);
+}
+
+#[tokio::test]
+async fn old_runs_are_forgotten_but_the_last_successes_and_failures() {
+    let mut world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    let mut runs = Vec::new();
+    // s s s s f f f f s f: kept are the last three of each.
+    for outcome in "ssssffffsf".chars() {
+        let outcome = if outcome == 's' {
+            Outcome::Succeeded
+        } else {
+            Outcome::Failed
+        };
+        runs.push(world.go(&bus, ending(outcome), None).await.run.id);
+    }
+    assert_eq!(
+        world.registry.forget_runs(Timestamp::default()).await.unwrap(),
+        []
+    );
+    let forgotten = world
+        .registry
+        .forget_runs(world.now.after(std::time::Duration::from_secs(1)))
+        .await
+        .unwrap();
+    let forgotten: Vec<_> = forgotten.into_iter().map(|(_, run)| run).collect();
+    assert_eq!(forgotten, [runs[0], runs[1], runs[4], runs[5]]);
+    let kept = world.registry.runs(RunFilter::default()).await.unwrap();
+    assert_eq!(kept.len(), 6);
+}
+
+#[tokio::test]
+async fn a_scraper_goes_with_all_that_is_its() {
+    let mut world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    let train = world.add("ann/train", ScraperSettings::default()).await;
+    let first = world.go(&bus, ending(Outcome::Succeeded), data("a")).await.run.id;
+    world.go(&train, ending(Outcome::Succeeded), data("a")).await;
+    let second = world.go(&bus, ending(Outcome::Succeeded), data("b")).await.run.id;
+    let third = world.ask(&bus, person("ann")).await;
+    assert!(world.registry.remove_scraper(&bus).await.is_err());
+    world.registry.stop_run(third, "ann", world.now).await.unwrap();
+    let (runs, versions) = world.registry.remove_scraper(&bus).await.unwrap();
+    assert_eq!(runs, [first, second, third]);
+    let numbers: Vec<u64> = versions.iter().map(|version| version.number).collect();
+    assert_eq!(numbers, [2], "the file of the first is also the other scraper's");
+    assert!(world.registry.run(first).await.is_err());
+    world.add("ann/bus", ScraperSettings::default()).await;
+    assert!(
+        world.ask(&bus, person("ann")).await > third,
+        "numbers are never given again"
+    );
+}

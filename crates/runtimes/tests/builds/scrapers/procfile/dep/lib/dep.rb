@@ -1,0 +1,1 @@
+DEP = "the dependency"

@@ -1,0 +1,51 @@
+//! Runs one untrusted process inside limits and reports how it ended.
+//!
+//! It knows nothing of scrapers or databases. [`Sandbox::detect`] looks what this machine can limit; [`Sandbox::start`] starts a
+//! [`Job`], whose standard streams the caller reads, and [`Running::wait`] says how it ended and what it used.
+//!
+//! ```no_run
+//! # fn example(job: sandbox::Job) -> Result<(), Box<dyn std::error::Error>> {
+//! use sandbox::{Ended, Sandbox, SandboxOptions};
+//!
+//! let contain = vec![std::env::current_exe()?.into(), "contain".into()];
+//! let sandbox = Sandbox::detect(SandboxOptions { contain, first_uid: 700_000, accept_lacks: Vec::new() });
+//! let mut running = sandbox.start(job)?;
+//! let output = std::io::read_to_string(std::fs::File::from(running.stdout.take().ok_or("taken")?))?;
+//! let (ended, usage) = running.wait();
+//! assert!(ended != Ended::OutOfMemory, "it took {} bytes and said {output}", usage.peak_memory_bytes);
+//! # Ok(()) }
+//! ```
+//!
+//! *How it is contained.* A small process of ours (`contain`, which the caller's program must offer as a hidden command, see [`contain()`])
+//! is moved to a control group, takes an unprivileged user id, makes a network namespace of its own that leads nowhere, and becomes `bwrap`
+//! (bubblewrap), which makes the other namespaces and a minimal read-only tree and loads a filter of system calls. The job comes to it over a
+//! socket and goes on in files without a name: nothing but the command shows in a list of processes.
+//!
+//! *How it ends.* The kernel ends a job with the thread that watches it, and everything in it with its first process. What the kernel does not
+//! do by itself (control groups; a job whose parent is killed just while bwrap sets itself up) is done by a second process of ours, the
+//! reaper, which lives a moment longer than a killed worker; and what killed both, by the next [`Sandbox::detect`].
+//!
+//! *The network* of a job with [`Network::Gateway`] has no interface but `lo`. Every address is local there and every TCP connection is redirected (nftables) to one
+//! listener; UDP and TCP port 53 go to a second and third socket. These sockets are made inside that namespace and handed to the caller, who
+//! answers them from outside: [`Gateway`]. So no address of the machine is used, no root is needed, and all of it is gone with the job.
+//!
+//! *As root or not.* A worker that is root gives each job a user id of its own, and control groups limit it. Another user's jobs run as that user, in a
+//! user namespace; where no control group was delegated to him, memory and processes are limited less well, which [`Sandbox::lacks`] says.
+
+mod contain;
+mod folder;
+mod groups;
+mod job;
+mod launch;
+mod machine;
+mod members;
+mod owner;
+mod reaper;
+mod supervise;
+mod trial;
+mod uids;
+mod wire;
+
+pub use crate::contain::contain;
+pub use crate::job::{Ended, Gateway, Job, JobLimits, Mount, Network, Running, SandboxError, Stopper, Usage};
+pub use crate::machine::{Ability, Lack, Sandbox, SandboxOptions};

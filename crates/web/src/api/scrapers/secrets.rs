@@ -1,0 +1,112 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use registry::{Scope, Secret, SecretName};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Of;
+use crate::params::{Body, Segments};
+use crate::problem::Problem;
+use crate::state::App;
+use crate::visitor::Visitor;
+
+/// What a scraper's environment has beside the usual. Values never come back.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Secrets {
+    #[schema(value_type = Vec<String>, example = json!(["MORPH_API_KEY"]))]
+    secrets: Vec<SecretName>,
+}
+
+/// The value of a secret.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewSecret {
+    /// 32 KiB at most.
+    value: String,
+}
+
+/// The secret that the path names.
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    secret: String,
+}
+
+/// The names of a scraper's secrets.
+#[utoipa::path(
+    get, path = "/api/v1/scrapers/{owner}/{name}/secrets", tag = "scrapers", operation_id = "list_secrets",
+    params(("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name")),
+    responses(
+        (status = 200, body = Secrets),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Of(id): Of,
+) -> Result<Json<Secrets>, Problem> {
+    visitor.must(&app, Scope::Manage, &id.owner).await?;
+    let secrets = app.runner.registry().secret_names(&id).await?;
+    Ok(Json(Secrets { secrets }))
+}
+
+/// Sets a secret: an environment variable of the scraper's runs. It is encrypted, and no answer ever contains it.
+#[utoipa::path(
+    put, path = "/api/v1/scrapers/{owner}/{name}/secrets/{secret}", tag = "scrapers", operation_id = "set_secret",
+    params(
+        ("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name"),
+        ("secret" = String, Path, description = "`MORPH_` and letters, digits and `_`"),
+    ),
+    request_body = NewSecret,
+    responses(
+        (status = 204, description = "It is set"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Of(id): Of,
+    Segments(which): Segments<Which>,
+    Body(new): Body<NewSecret>,
+) -> Result<StatusCode, Problem> {
+    visitor.must(&app, Scope::Manage, &id.owner).await?;
+    let name = SecretName::new(which.secret)?;
+    let registry = app.runner.registry();
+    registry.set_secret(&id, &name, Secret::new(new.value)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a secret.
+#[utoipa::path(
+    delete, path = "/api/v1/scrapers/{owner}/{name}/secrets/{secret}", tag = "scrapers", operation_id = "remove_secret",
+    params(
+        ("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name"),
+        ("secret" = String, Path, description = "Its name"),
+    ),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Of(id): Of,
+    Segments(which): Segments<Which>,
+) -> Result<StatusCode, Problem> {
+    visitor.must(&app, Scope::Manage, &id.owner).await?;
+    let name = SecretName::new(which.secret)?;
+    app.runner.registry().remove_secret(&id, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,431 @@
+//! Data without morph: tables to leaf through, questions in SQL, questions with a name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use dataset::{Page, QueryError, Question, Reader, ReaderLimits, Value};
+use runner::{DataFile, RunnerError};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::data::access::Granted;
+use crate::data::desk::{Busy, Seat};
+use crate::data::formats::{Arrays, Fields, ObjectLines};
+use crate::data::json as values;
+use crate::data::params::Sent;
+use crate::data::stream::{self, Excess, Format, Work};
+use crate::params::Body;
+use crate::problem::Problem;
+use crate::state::App;
+
+const DEFAULT_SIZE: u64 = 100;
+const MAX_SIZE: u64 = 1000;
+
+/// What an answer may cost; where there is more it ends with a mark.
+pub(crate) const LIMITS: ReaderLimits = ReaderLimits {
+    time: Duration::from_secs(20),
+    max_rows: 5_000_000,
+    max_bytes: 1 << 30,
+    max_value_bytes: 8 << 20,
+    max_memory_bytes: 256 << 20,
+};
+
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
+        let (status, seconds) = match busy {
+            Busy::You(seconds) => (StatusCode::TOO_MANY_REQUESTS, seconds),
+            Busy::All(seconds) => (StatusCode::SERVICE_UNAVAILABLE, seconds),
+        };
+        Self::new(status, format!("too many questions; ask again in {seconds} s")).after(seconds)
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::NotFound(_) => Self::not_found(error.to_string()),
+            QueryError::Unreadable(_) => Self::failed("reading the data", false, &error),
+            QueryError::Sql(_) | QueryError::Empty | QueryError::TimedOut(_) => {
+                Self::bad_request(error.to_string())
+            }
+        }
+    }
+}
+
+/// Why there is no file to read.
+pub(crate) fn no_data(error: RunnerError) -> Problem {
+    match error {
+        RunnerError::NoData(_) | RunnerError::NoVersion { .. } => Problem::not_found(error.to_string()),
+        error => Problem::failed("bringing the data", true, &error),
+    }
+}
+
+/// The data of a scraper, and a seat to read it.
+async fn enter(
+    app: &App,
+    owner: &str,
+    name: &str,
+    sent: &Sent,
+) -> Result<(Granted, DataFile, Seat), Problem> {
+    let granted = Granted::of(app, owner, name, sent).await?;
+    let data = app
+        .runner
+        .data(&granted.scraper.id, None)
+        .await
+        .map_err(no_data)?;
+    let seat = app.desk.seat(granted.asker).await?;
+    Ok((granted, data, seat))
+}
+
+/// Reads on a thread where that is allowed.
+async fn read<T: Send + 'static>(
+    data: DataFile,
+    seat: Seat,
+    work: impl FnOnce(&Reader) -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(move || {
+        let _seat = seat;
+        work(&Reader::open(&data.path, LIMITS)?)
+    });
+    let gone = || Err(QueryError::Unreadable("the thread that asked has ended".into()));
+    Ok(done.await.unwrap_or_else(|_| gone())?)
+}
+
+/// The tables of a scraper's data.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Tables {
+    /// Which version of the data this is.
+    version: u64,
+    tables: Vec<TableBody>,
+}
+
+/// A table.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Table)]
+struct TableBody {
+    name: String,
+    columns: Vec<String>,
+    /// The columns of its primary key.
+    key: Vec<String>,
+    rows: u64,
+}
+
+/// The tables: one called `data` first, the others by name.
+#[utoipa::path(
+    get, path = "/api/v1/scrapers/{owner}/{name}/tables", tag = "data", operation_id = "list_tables",
+    params(
+        ("owner" = String, Path, description = "Whose scraper"),
+        ("name" = String, Path, description = "The scraper"),
+    ),
+    responses(
+        (status = 200, body = Tables),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn tables(
+    State(app): State<Arc<App>>,
+    Path((owner, name)): Path<(String, String)>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
+    let version = data.version.number;
+    let tables = read(data, seat, Reader::tables).await?;
+    let body = |table: dataset::Table| TableBody {
+        name: table.name,
+        columns: table.columns,
+        key: table.key,
+        rows: table.rows,
+    };
+    let tables = tables.into_iter().map(body).collect();
+    Ok(granted.mark(Json(Tables { version, tables })))
+}
+
+/// Rows of a table, as objects: `{"table", "columns", "rows", "next"}`. Bytes are `{"$base64": true, "encoded": "..."}`.
+#[utoipa::path(
+    get, path = "/api/v1/scrapers/{owner}/{name}/tables/{table}", tag = "data", operation_id = "get_rows",
+    params(
+        ("owner" = String, Path, description = "Whose scraper"),
+        ("name" = String, Path, description = "The scraper"),
+        ("table" = String, Path, description = "The table"),
+        ("_size" = Option<u64>, Query, description = "Rows at most, from 1 to 1000; 100 where it is missing"),
+        ("_next" = Option<String>, Query, description = "The `next` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "Rows in the order of their rowids, or of their key", content_type = "application/json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn table(
+    State(app): State<Arc<App>>,
+    Path((owner, name, table)): Path<(String, String, String)>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
+    let size = size(&sent, DEFAULT_SIZE, MAX_SIZE)?;
+    let after = sent.get("_next").map(str::to_owned);
+    let body = read(data, seat, move |reader| {
+        let page = reader.page(&table, after.as_deref(), size)?;
+        Ok(body(&table, &page))
+    });
+    let json = HeaderValue::from_static("application/json");
+    Ok(granted.mark(([(header::CONTENT_TYPE, json)], body.await?)))
+}
+
+/// The parameter `_size`.
+pub(crate) fn size(sent: &Sent, default: u64, most: u64) -> Result<u64, Problem> {
+    let Some(text) = sent.get("_size").filter(|text| !text.is_empty()) else {
+        return Ok(default);
+    };
+    let size = text.parse().ok().filter(|size| (1..=most).contains(size));
+    size.ok_or_else(|| Problem::bad_request(format!("the parameter \"_size\" is a number from 1 to {most}")))
+}
+
+fn body(table: &str, page: &Page) -> Vec<u8> {
+    let mut out = b"{\"table\":".to_vec();
+    values::string(table, &mut out);
+    out.extend_from_slice(b",\"columns\":[");
+    for (at, column) in page.columns.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"{\"name\":" } else { b",{\"name\":" });
+        values::string(&column.name, &mut out);
+        out.extend_from_slice(b",\"declared\":");
+        values::string(&column.declared, &mut out);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"rows\":[");
+    let objects = ObjectLines::new(&page.columns);
+    for (at, row) in page.rows.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"\n" } else { b",\n" });
+        objects.object(row.iter().cloned(), &mut out);
+    }
+    out.extend_from_slice(b"\n],\"next\":");
+    let next = page
+        .next
+        .clone()
+        .map_or(Value::Null, |next| Value::Text(next.into()));
+    values::value(&next, &mut out);
+    out.extend_from_slice(b"}\n");
+    out
+}
+
+/// In what form rows are wanted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Form {
+    /// `{"columns", "rows", "truncated"}`, each row an array.
+    #[default]
+    Json,
+    /// An object on each line; `{"$truncated":true}` on the last one where there was more.
+    Ndjson,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+impl Form {
+    fn read(sent: &Sent) -> Result<Self, Problem> {
+        match sent.get("format").unwrap_or_default() {
+            "" | "json" => Ok(Self::Json),
+            "ndjson" => Ok(Self::Ndjson),
+            "csv" => Ok(Self::Csv),
+            _ => Err(Problem::bad_request(
+                "the parameter \"format\" is json, ndjson or csv",
+            )),
+        }
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+        }
+    }
+}
+
+/// A question in SQL.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuestionBody {
+    /// One statement that reads.
+    #[schema(example = "SELECT * FROM data WHERE town = :town")]
+    sql: String,
+    /// Values for its parameters, by name.
+    #[serde(default)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
+    parameters: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    format: Form,
+}
+
+/// Answers a question in SQL, read-only and within limits (20 s, 5,000,000 rows, 1 GiB). An answer that was cut says so in its last member, its last line, and
+/// the header or trailer `X-Haul-Truncated`.
+#[utoipa::path(
+    get, path = "/api/v1/scrapers/{owner}/{name}/query", tag = "data", operation_id = "query",
+    params(
+        ("owner" = String, Path, description = "Whose scraper"),
+        ("name" = String, Path, description = "The scraper"),
+        ("sql" = String, Query, description = "One statement that reads; its parameters (`:town`) are further parameters of the address"),
+        ("format" = Option<Form>, Query, description = "json where it is missing"),
+    ),
+    responses(
+        (status = 200, description = "Rows", content_type = "application/json"),
+        (status = 400, body = Problem, description = "What SQLite says", content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn ask(
+    State(app): State<Arc<App>>,
+    Path((owner, name)): Path<(String, String)>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
+    let question = Question {
+        sql: sent.get("sql").unwrap_or_default().to_owned(),
+        parameters: texts(&sent),
+    };
+    answer(&granted, data, seat, question, Form::read(&sent)?).await
+}
+
+/// The same for questions that are too long for an address.
+#[utoipa::path(
+    post, path = "/api/v1/scrapers/{owner}/{name}/query", tag = "data", operation_id = "query_at_length",
+    request_body = QuestionBody,
+    params(
+        ("owner" = String, Path, description = "Whose scraper"),
+        ("name" = String, Path, description = "The scraper"),
+    ),
+    responses(
+        (status = 200, description = "Rows", content_type = "application/json"),
+        (status = 400, body = Problem, description = "What SQLite says", content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn ask_at_length(
+    State(app): State<Arc<App>>,
+    Path((owner, name)): Path<(String, String)>,
+    sent: Sent,
+    Body(question): Body<QuestionBody>,
+) -> Result<Response, Problem> {
+    let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
+    let parameters: Result<Vec<_>, Problem> = question.parameters.into_iter().map(parameter).collect();
+    let asked = Question {
+        sql: question.sql,
+        parameters: parameters?,
+    };
+    answer(&granted, data, seat, asked, question.format).await
+}
+
+fn parameter((name, value): (String, serde_json::Value)) -> Result<(String, Value<'static>), Problem> {
+    let value = match value {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(answer) => Value::Integer(answer.into()),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(number) => Value::Integer(number),
+            None => Value::Real(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Value::Text(text.into()),
+        _ => {
+            let detail = format!("the parameter {name:?} is null, true, false, a number or a text");
+            return Err(Problem::bad_request(detail));
+        }
+    };
+    Ok((name, value))
+}
+
+fn texts(sent: &Sent) -> Vec<(String, Value<'static>)> {
+    let given = sent.of_question();
+    given
+        .map(|(name, value)| (name.to_owned(), Value::Text(value.to_owned().into())))
+        .collect()
+}
+
+/// Answers a question that the scraper's owner wrote and named.
+#[utoipa::path(
+    get, path = "/api/v1/scrapers/{owner}/{name}/queries/{query}", tag = "data", operation_id = "named_query",
+    params(
+        ("owner" = String, Path, description = "Whose scraper"),
+        ("name" = String, Path, description = "The scraper"),
+        ("query" = String, Path, description = "The name of the question; its parameters are those of the address"),
+        ("format" = Option<Form>, Query, description = "json where it is missing"),
+    ),
+    responses(
+        (status = 200, description = "Rows", content_type = "application/json"),
+        (status = 400, body = Problem, description = "What SQLite says", content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn named(
+    State(app): State<Arc<App>>,
+    Path((owner, name, query)): Path<(String, String, String)>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
+    let Some(sql) = granted.scraper.settings.queries.get(&query) else {
+        let known: Vec<&str> = granted
+            .scraper
+            .settings
+            .queries
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let detail = format!(
+            "there is no query {query:?} here; there are: {}",
+            known.join(", ")
+        );
+        return Err(Problem::not_found(detail));
+    };
+    let question = Question {
+        sql: sql.clone(),
+        parameters: texts(&sent),
+    };
+    answer(&granted, data, seat, question, Form::read(&sent)?).await
+}
+
+async fn answer(
+    granted: &Granted,
+    data: DataFile,
+    seat: Seat,
+    question: Question,
+    form: Form,
+) -> Result<Response, Problem> {
+    let mut response = match form {
+        Form::Json => rows(data, seat, question, Arrays::default()).await?,
+        Form::Ndjson => rows(data, seat, question, ObjectLines::default()).await?,
+        Form::Csv => rows(data, seat, question, Fields).await?,
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(granted.mark(response))
+}
+
+async fn rows<F: Format>(
+    data: DataFile,
+    seat: Seat,
+    question: Question,
+    format: F,
+) -> Result<Response, QueryError> {
+    stream::answer(Work {
+        path: data.path,
+        question,
+        limits: LIMITS,
+        format,
+        excess: Excess::Marked,
+        seat,
+    })
+    .await
+}
