@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use dataset::{Page, QueryError, Question, Reader, ReaderLimits, Value};
-use runner::{DataFile, RunnerError};
+use runner::DataFile;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -57,14 +57,6 @@ impl From<QueryError> for Problem {
     }
 }
 
-/// Why there is no file to read.
-pub(crate) fn no_data(error: RunnerError) -> Problem {
-    match error {
-        RunnerError::NoData(_) | RunnerError::NoVersion { .. } => Problem::not_found(error.to_string()),
-        error => Problem::failed("bringing the data", true, &error),
-    }
-}
-
 /// The data of a scraper, and a seat to read it.
 async fn enter(
     app: &App,
@@ -73,11 +65,7 @@ async fn enter(
     sent: &Sent,
 ) -> Result<(Granted, DataFile, Seat), Problem> {
     let granted = Granted::of(app, owner, name, sent).await?;
-    let data = app
-        .runner
-        .data(&granted.scraper.id, None)
-        .await
-        .map_err(no_data)?;
+    let data = app.runner.data(&granted.scraper.id, None).await?;
     let seat = app.desk.seat(granted.asker).await?;
     Ok((granted, data, seat))
 }

@@ -12,7 +12,7 @@ use model::{RunId, ScraperId};
 use crate::data::access::Granted;
 use crate::data::json as values;
 use crate::data::params::Sent;
-use crate::data::v1::{no_data, size};
+use crate::data::v1::size;
 use crate::download::Download;
 use crate::problem::Problem;
 use crate::state::App;
@@ -50,11 +50,7 @@ pub(crate) async fn file(
     let number = version
         .parse()
         .map_err(|_| Problem::bad_request("a version is a number"))?;
-    let data = app
-        .runner
-        .data(&granted.scraper.id, Some(number))
-        .await
-        .map_err(no_data)?;
+    let data = app.runner.data(&granted.scraper.id, Some(number)).await?;
     let download = Download::new(
         data.path,
         &data.version.checksum,
@@ -92,8 +88,8 @@ pub(crate) async fn changes(
     let since: RunId = sent.get("since").unwrap_or_default().parse()?;
     let scraper = &granted.scraper.id;
     let from = left_by(&app, scraper, since).await?;
-    let old = app.runner.data(scraper, Some(from)).await.map_err(no_data)?;
-    let new = app.runner.data(scraper, None).await.map_err(no_data)?;
+    let old = app.runner.data(scraper, Some(from)).await?;
+    let new = app.runner.data(scraper, None).await?;
     let options = CompareOptions {
         ignore_columns: granted.scraper.settings.ignore_columns.clone(),
         time: MAX_TIME,
