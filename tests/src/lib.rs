@@ -4,7 +4,7 @@
 //! - [`PackageIndex`]: a running `haul pkgindex serve`, and its clients.
 //! - [`Site`]: a web server in this process that answers as the test says and counts who asked for what.
 //! - [`ChangingSite`]: a site whose pages come, change, go and fail as a seed says.
-//! - [`Nginx`], [`SeaweedFs`], [`Postgres`], [`Redis`], [`Prometheus`], [`Browser`]: real servers and a real browser, where they are installed.
+//! - [`Nginx`], [`SeaweedFs`], [`Postgres`], [`Redis`], [`Podman`], [`Prometheus`], [`Browser`]: real servers and a real browser, where they are installed.
 //! - [`Bench`]: the list of tests. A test whose [`Need`] is not met is reported as ignored, never as passed.
 //! - [`wait::until`]: tests wait for conditions; they do not sleep and hope.
 
@@ -14,6 +14,7 @@ mod haul;
 pub mod http;
 mod nginx;
 mod package_index;
+mod podman;
 mod postgres;
 mod prometheus;
 mod redis;
@@ -27,6 +28,7 @@ pub use changing::{ChangingSite, HOST};
 pub use haul::{Ended, Haul, Running};
 pub use nginx::Nginx;
 pub use package_index::{PackageIndex, Talk};
+pub use podman::Podman;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use redis::Redis;

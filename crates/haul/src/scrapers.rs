@@ -9,7 +9,7 @@ use egress::{Policy, Resolve};
 use notify::{MailOptions, MailTls, Notifier, NotifyOptions};
 use registry::{Capacity, Keyring, Registry, Secret};
 use runner::{Runner, RunnerDeps, RunnerOptions};
-use sandbox::Ability;
+use sandbox::{Ability, Container};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use web::{Access, Provider, ProviderKind};
@@ -82,6 +82,7 @@ pub(crate) fn runner_options(config: &Config, folder: &Path) -> Result<RunnerOpt
     Ok(RunnerOptions {
         folder: std::path::absolute(folder)?,
         builds: std::path::absolute(folder.join("builds"))?,
+        container: container(&run.engine)?,
         contain: vec![assembly::own_program()?.into(), "contain".into()],
         capacity: Capacity {
             memory_mib,
@@ -95,6 +96,22 @@ pub(crate) fn runner_options(config: &Config, folder: &Path) -> Result<RunnerOpt
         max_data_bytes: run.max_data_bytes,
         keep_days: run.keep_days,
     })
+}
+
+/// Empty: bubblewrap. A socket may be named as container engines name theirs: `unix:///run/podman/podman.sock`.
+fn container(engine: &str) -> Result<Container> {
+    if engine.is_empty() {
+        return Ok(Container::Bubblewrap);
+    }
+    let socket = Path::new(engine.strip_prefix("unix://").unwrap_or(engine));
+    if !socket.is_absolute() {
+        return Err(Usage(format!(
+            "run.engine: {engine:?} is not the path of a Unix socket, such as /var/run/docker.sock"
+        ))
+        .into());
+    }
+    let socket = socket.to_owned();
+    Ok(Container::Engine { socket })
 }
 
 fn policy(config: &Config) -> Result<Policy> {
@@ -127,14 +144,13 @@ fn resolved(text: &str) -> Result<Resolve> {
 
 fn lacks(text: &str) -> Result<Vec<Ability>> {
     let ability = |word: &str| match word {
-        "namespaces" => Ok(Ability::Namespaces),
         "memory" => Ok(Ability::Memory),
         "processes" => Ok(Ability::Processes),
         "cpu" => Ok(Ability::Cpu),
         "gateway" => Ok(Ability::Gateway),
         "seccomp" => Ok(Ability::Seccomp),
         _ => Err(Usage(format!(
-            "run.accept_lacks: {word:?} is none of namespaces, memory, processes, cpu, gateway, seccomp"
+            "run.accept_lacks: {word:?} is none of memory, processes, cpu, gateway, seccomp"
         ))
         .into()),
     };

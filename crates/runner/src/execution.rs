@@ -112,6 +112,7 @@ impl Workshop {
     pub(crate) fn sandbox(&self) -> &Sandbox {
         self.sandbox.get_or_init(|| {
             Sandbox::detect(SandboxOptions {
+                container: self.options.container.clone(),
                 contain: self.options.contain.clone(),
                 first_uid: FIRST_UID,
                 accept_lacks: self.options.accept_lacks.clone(),

@@ -12,6 +12,8 @@ pub struct RunnerOptions {
     pub folder: PathBuf,
     /// Where built dependencies are kept.
     pub builds: PathBuf,
+    /// What contains jobs.
+    pub container: sandbox::Container,
     /// The program and arguments that contain a job ([`sandbox::contain`]).
     pub contain: Vec<OsString>,
     /// What this worker has for runs; no slots: it runs nothing.

@@ -1,13 +1,13 @@
 //! What containing costs: medians of interleaved runs of `/bin/true`, bare and contained.
 //!
-//! `cargo run --release -p sandbox --example overhead [ROUNDS]`
+//! `cargo run --release -p sandbox --example overhead [ROUNDS [SOCKET OF A CONTAINER ENGINE]]`
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use sandbox::{Ability, Ended, Job, JobLimits, Network, Sandbox, SandboxOptions};
+use sandbox::{Ability, Container, Ended, Job, JobLimits, Network, Sandbox, SandboxOptions};
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("contain")) {
@@ -17,7 +17,11 @@ fn main() -> ExitCode {
         .nth(1)
         .and_then(|word| word.parse().ok())
         .unwrap_or(40);
-    match measure(rounds) {
+    let engine = std::env::args_os().nth(2);
+    let container = engine.map_or(Container::Bubblewrap, |socket| Container::Engine {
+        socket: socket.into(),
+    });
+    match measure(container, rounds) {
         Ok(line) => say(&line),
         Err(error) => say(&error.to_string()),
     }
@@ -29,10 +33,11 @@ fn say(line: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn measure(rounds: usize) -> Result<String, Box<dyn std::error::Error>> {
+fn measure(container: Container, rounds: usize) -> Result<String, Box<dyn std::error::Error>> {
     let contain = vec![std::env::current_exe()?.into(), "contain".into()];
     let accept_lacks = vec![Ability::Memory, Ability::Processes, Ability::Cpu];
     let sandbox = Sandbox::detect(SandboxOptions {
+        container,
         contain,
         first_uid: 700_000,
         accept_lacks,

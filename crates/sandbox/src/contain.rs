@@ -1,5 +1,6 @@
 mod calls;
 mod filter;
+mod guard;
 mod netlink;
 mod network;
 mod stage;
@@ -7,10 +8,9 @@ mod tree;
 
 use std::convert::Infallible;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, IoSlice, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, BufReader, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -22,12 +22,15 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, close, getgid, getuid, setgroups, setresgid, setresuid};
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-use crate::machine::Ability;
-use crate::reaper;
-use crate::wire::{Order, ProcessLimits, Report, Request};
+use crate::bubblewrap::reaper;
+use crate::engine;
+use crate::handshake::{receive, send};
+use crate::sandbox::Ability;
+use crate::wire::{GO, Order, ProcessLimits, Report, Request, Tree};
 
+/// The longest request: an order has the environment, which may be long.
+const MAX_REQUEST: usize = 64 << 20;
 /// Whom the job sees itself as.
 const INSIDE_ID: u32 = 1000;
 /// The order of those who the kernel kills when the whole machine is short of memory, from -1000 (never) to 1000 (first).
@@ -35,8 +38,9 @@ const FIRST_TO_KILL: i32 = 900;
 /// Open files of one process: what Linux has always given to programs that do not ask.
 const OPEN_FILES: u64 = 4096;
 
-/// What the hidden command of the caller's program does: reads from the socket that is its standard input what to be, contains itself, and
-/// becomes the job. Returns only when that failed, or when it was the reaper of a worker that has ended.
+/// What the hidden command of the caller's program does: reads from the socket that is its standard input (in a container: from one that is mounted
+/// there) what to be, contains itself, and becomes the job. Returns only when that failed, or when it was the reaper of a worker that has ended or the
+/// first process of a container.
 ///
 /// Call it before anything starts a thread: a process with several threads cannot enter a user namespace.
 pub fn contain() -> ExitCode {
@@ -70,17 +74,28 @@ impl<T, E: Into<io::Error>> Naming<T> for Result<T, E> {
 
 fn serve() -> io::Result<()> {
     close_inherited()?;
-    let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let mut lines = BufReader::new(control.try_clone()?);
-    let mut line = String::new();
-    lines.read_line(&mut line)?;
-    match serde_json::from_str(&line)? {
-        Request::Reap(remains) => reaper::run(&control, lines, &remains),
-        Request::Contain(order) => {
-            let Err(refusal) = become_job(&order, &control, &mut lines);
+    let control = control()?;
+    let (line, descriptors) = receive(&control, MAX_REQUEST)?;
+    match serde_json::from_slice(&line)? {
+        Request::Reap(remains) => reaper::run(&control, BufReader::new(control.try_clone()?), &remains),
+        Request::Contain(order, tree) => {
+            let Err(refusal) = become_job(&order, &tree, &control);
+            refuse(&control, refusal)
+        }
+        Request::Guard(order) => guard::run(&order, &control, descriptors),
+        Request::Become(order) => {
+            let Err(refusal) = guard::become_job(&order);
             refuse(&control, refusal)
         }
     }
+}
+
+fn control() -> io::Result<UnixStream> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+    if File::from(stdin.try_clone()?).metadata()?.file_type().is_socket() {
+        return Ok(UnixStream::from(stdin));
+    }
+    UnixStream::connect(engine::CONTROL)
 }
 
 /// Closes what the worker's other parts left open, so that the job does not inherit it.
@@ -95,21 +110,21 @@ fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-fn refuse(mut control: &UnixStream, refusal: Refusal) -> io::Result<()> {
+fn refuse(control: &UnixStream, refusal: Refusal) -> io::Result<()> {
     let report = Report::Failed {
         ability: refusal.ability,
         what: refusal.what.to_owned(),
         errno: refusal.source.raw_os_error(),
     };
-    writeln!(control, "{}", serde_json::to_string(&report)?)?;
+    send(control, &report, &[])?;
     Err(refusal.source)
 }
 
-fn become_job(order: &Order, control: &UnixStream, lines: &mut impl BufRead) -> Result<Infallible, Refusal> {
+fn become_job(order: &Order, tree: &Tree, control: &UnixStream) -> Result<Infallible, Refusal> {
     // Who is gone before this is missed when the word to go does not come.
     prctl::set_pdeathsig(Signal::SIGKILL).naming(Ability::Namespaces, "binding its life to the worker's")?;
     let staged = match order.uid {
-        Some(_) => Some(stage::reachable(&order.places).naming(Ability::Namespaces, "mounting its folders")?),
+        Some(_) => Some(stage::reachable(&tree.places).naming(Ability::Namespaces, "mounting its folders")?),
         None => None,
     };
     if let Some(uid) = order.uid {
@@ -125,16 +140,17 @@ fn become_job(order: &Order, control: &UnixStream, lines: &mut impl BufRead) -> 
         true => filter::filters()
             .map_err(io::Error::other)
             .naming(Ability::Seccomp, "compiling its filter")?
+            .map(|filter| filter::bytes(&filter))
             .to_vec(),
         false => Vec::new(),
     };
-    let places = staged.as_deref().unwrap_or(&order.places);
-    let arguments =
-        tree::arguments(order, places, &filters).naming(Ability::Namespaces, "writing its arguments")?;
+    let places = staged.as_deref().unwrap_or(&tree.places);
+    let arguments = tree::arguments(order, tree.tmp_bytes, places, &filters)
+        .naming(Ability::Namespaces, "writing its arguments")?;
     report_ready(control, sockets.as_ref()).naming(Ability::Gateway, "handing its sockets over")?;
     drop(sockets);
-    await_go(lines).naming(Ability::Namespaces, "waiting for the word to go")?;
-    let error = execute(order, control, arguments);
+    await_go(control).naming(Ability::Namespaces, "waiting for the word to go")?;
+    let error = execute(order, tree, control, arguments);
     Err(error).naming(Ability::Namespaces, "starting bwrap")
 }
 
@@ -193,32 +209,18 @@ fn lower(resource: Resource, to: u64) -> io::Result<()> {
 /// Tells the worker that all is made, and hands it the sockets.
 fn report_ready(control: &UnixStream, sockets: Option<&network::Sockets>) -> io::Result<()> {
     let network = fs::metadata("/proc/self/ns/net")?.ino();
-    let line = format!("{}\n", serde_json::to_string(&Report::Ready { network })?);
     let descriptors = sockets.map(network::Sockets::as_fds);
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if let Some(descriptors) = &descriptors {
-        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-    }
-    sendmsg(
-        control,
-        &[IoSlice::new(line.as_bytes())],
-        &mut ancillary,
-        SendFlags::empty(),
-    )?;
-    Ok(())
+    let descriptors = descriptors.as_ref().map_or(&[][..], |descriptors| descriptors);
+    send(control, &Report::Ready { network }, descriptors)
 }
 
 /// Goes no further when the worker is gone: then nobody would watch the job.
-fn await_go(lines: &mut impl BufRead) -> io::Result<()> {
-    match lines.read_line(&mut String::new())? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(()),
-    }
+fn await_go(mut control: &UnixStream) -> io::Result<()> {
+    control.read_exact(&mut [0; GO.len()])
 }
 
 /// Becomes bwrap; what comes back is why not.
-fn execute(order: &Order, control: &UnixStream, arguments: tree::Arguments) -> io::Error {
+fn execute(order: &Order, tree: &Tree, control: &UnixStream, arguments: tree::Arguments) -> io::Error {
     let prepare = || -> io::Result<(OwnedFd, OwnedFd, Vec<OwnedFd>)> {
         let status = control.as_fd().try_clone_to_owned()?;
         fcntl_setfd(&status, FdFlags::empty())?;
@@ -230,7 +232,7 @@ fn execute(order: &Order, control: &UnixStream, arguments: tree::Arguments) -> i
         Ok(prepared) => prepared,
         Err(error) => return error,
     };
-    Command::new(&order.bwrap)
+    Command::new(&tree.bwrap)
         .env_clear()
         .args(["--args", &arguments.as_raw_fd().to_string()])
         .args(["--json-status-fd", &status.as_raw_fd().to_string(), "--"])

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, Permissions};
+use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -17,6 +17,8 @@ use rustix::fs::{
     fstat, open, openat, openat2, renameat, statat,
 };
 use rustix::io::Errno;
+
+use crate::job::Job;
 
 /// How deep folders may be: programs that remove a tree hold a file open for each level.
 const MAX_DEPTH: usize = 100;
@@ -153,25 +155,14 @@ impl Folder {
         Ok(())
     }
 
-    /// Adds the files that have no name any more, but are held open or mapped by one of these processes.
-    pub(crate) fn measure_nameless(&self, size: &mut Size, processes: &[i32]) {
+    /// Adds those of these files without a name that are on its device.
+    pub(crate) fn measure_nameless(&self, size: &mut Size, files: &[Metadata]) {
         let Ok(device) = fstat(&self.opened).map(|stat| stat.st_dev) else {
             return;
         };
-        for process in processes {
-            for held in ["fd", "map_files"] {
-                let entries = fs::read_dir(format!("/proc/{process}/{held}"))
-                    .into_iter()
-                    .flatten()
-                    .flatten();
-                let files = entries.filter_map(|entry| fs::metadata(entry.path()).ok());
-                let nameless =
-                    files.filter(|file| file.nlink() == 0 && file.is_file() && file.dev() == device);
-                for file in nameless {
-                    if size.counted.insert((file.dev(), file.ino())) {
-                        size.add_bytes(file.blocks(), file.len());
-                    }
-                }
+        for file in files.iter().filter(|file| file.dev() == device) {
+            if size.counted.insert((file.dev(), file.ino())) {
+                size.add_bytes(file.blocks(), file.len());
             }
         }
     }
@@ -245,6 +236,19 @@ impl Folder {
             result => result.map(Some),
         }
     }
+}
+
+/// The folders where a job may write.
+pub(crate) fn lend_folders(job: &Job, uid: Option<u32>) -> io::Result<Vec<Folder>> {
+    let mounts = job
+        .mounts
+        .iter()
+        .filter(|mount| mount.writable)
+        .map(|mount| mount.from.as_path());
+    let folders = [job.folder.as_path()]
+        .into_iter()
+        .chain(mounts.filter(|from| from.is_dir()));
+    folders.map(|folder| Folder::lend(folder, uid)).collect()
 }
 
 /// What a walk did not see.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use crate::job::JobLimits;
 use crate::owner::Owner;
@@ -50,7 +51,7 @@ pub(crate) struct Controls {
 }
 
 /// What a group used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Used {
     /// Processes that the kernel killed for memory.
     pub(crate) killed_for_memory: u64,
@@ -68,6 +69,16 @@ pub(crate) fn find() -> Result<Arc<dyn Version>, String> {
         return Ok(Arc::new(legacy));
     }
     Ok(Arc::new(Unified::find(&mounts, &own)?))
+}
+
+/// The group of the container that this process is in, as container engines show it: its name is empty.
+pub(crate) fn of_container() -> Box<dyn Version> {
+    let mounted = Path::new("/sys/fs/cgroup");
+    let legacy = Legacy::shown(mounted);
+    match legacy.controls().memory {
+        true => Box::new(legacy),
+        false => Box::new(Unified::shown(mounted)),
+    }
 }
 
 /// The group of one job. It is removed when dropped, which waits until nothing is in it.

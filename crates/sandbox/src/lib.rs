@@ -5,10 +5,11 @@
 //!
 //! ```no_run
 //! # fn example(job: sandbox::Job) -> Result<(), Box<dyn std::error::Error>> {
-//! use sandbox::{Ended, Sandbox, SandboxOptions};
+//! use sandbox::{Container, Ended, Sandbox, SandboxOptions};
 //!
 //! let contain = vec![std::env::current_exe()?.into(), "contain".into()];
-//! let sandbox = Sandbox::detect(SandboxOptions { contain, first_uid: 700_000, accept_lacks: Vec::new() });
+//! let container = Container::Bubblewrap;
+//! let sandbox = Sandbox::detect(SandboxOptions { container, contain, first_uid: 700_000, accept_lacks: Vec::new() });
 //! let mut running = sandbox.start(job)?;
 //! let output = std::io::read_to_string(std::fs::File::from(running.stdout.take().ok_or("taken")?))?;
 //! let (ended, usage) = running.wait();
@@ -32,20 +33,24 @@
 //! *As root or not.* A worker that is root gives each job a user id of its own, and control groups limit it. Another user's jobs run as that user, in a
 //! user namespace; where no control group was delegated to him, memory and processes are limited less well, which [`Sandbox::lacks`] says.
 
+mod backend;
+mod bubblewrap;
 mod contain;
+mod engine;
 mod folder;
 mod groups;
+mod handshake;
+mod held;
 mod job;
-mod launch;
-mod machine;
 mod members;
 mod owner;
-mod reaper;
+mod sandbox;
 mod supervise;
 mod trial;
 mod uids;
+mod view;
 mod wire;
 
 pub use crate::contain::contain;
 pub use crate::job::{Ended, Gateway, Job, JobLimits, Mount, Network, Running, SandboxError, Stopper, Usage};
-pub use crate::machine::{Ability, Lack, Sandbox, SandboxOptions};
+pub use crate::sandbox::{Ability, Container, Lack, Sandbox, SandboxOptions};

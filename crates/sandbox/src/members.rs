@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::groups;
+use crate::held::living_task;
 
 /// How long the kernel may take to end them.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,7 +40,8 @@ impl Members {
     }
 
     fn has(&self, process: i32) -> bool {
-        fs::metadata(format!("/proc/{process}/ns/net")).is_ok_and(|namespace| namespace.ino() == self.network)
+        let namespace = fs::metadata(living_task(process).join("ns/net"));
+        namespace.is_ok_and(|namespace| namespace.ino() == self.network)
     }
 
     /// Sends SIGTERM to all but one.

@@ -1,19 +1,16 @@
 //! Watches one job until nothing of it is left.
 
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::backend::{Contained, Exit};
 use crate::folder::Size;
-use crate::groups::{Group, Used};
+use crate::groups::Used;
+use crate::held::Held;
 use crate::job::{Ended, JobLimits, Usage};
-use crate::launch::Launched;
-use crate::wire::Status;
 
 /// How often memory is looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -22,25 +19,26 @@ const MEASURING_SHARE: u32 = 50;
 /// Between two looks at the disk.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What a fast disk takes.
+const FAST_BYTES_PER_MS: u64 = 2 << 20;
+/// Files that are in sockets in so many measurements in a row are hidden there.
+const LONG_IN_FLIGHT: u32 = 3;
 /// So near to its limit, a folder is full: another block does not fit.
 const ALMOST_BYTES: u64 = 64 * 1024;
-/// bwrap, as shells do, reports a signal as this and its number.
-const SIGNALLED: i32 = 128;
-const LAST_SIGNAL: i32 = 64;
-const UNMADE: &str =
-    "the sandbox could not be made or has no such program; bwrap says why on the job's standard error";
 
 /// Waits until it has ended or must end, then ends all of it.
-pub(crate) fn supervise(mut job: Launched, limits: &JobLimits, stop: &OwnedFd) -> (Ended, Usage) {
+pub(crate) fn supervise(
+    mut job: Box<dyn Contained + '_>,
+    limits: &JobLimits,
+    stop: &OwnedFd,
+) -> (Ended, Usage) {
     let started = Instant::now();
     let mut watch = Watch::new(limits, started);
-    if let Err(error) = watch.until_end(&job, stop) {
+    if let Err(error) = watch.until_end(&*job, stop) {
         tracing::error!(%error, "a job cannot be watched; it is ended");
     }
-    job.members.kill();
-    let status = job.process.0.wait();
-    watch.measure(&job);
-    let used = job.group.as_ref().map(Group::used).unwrap_or_default();
+    let (exit, used) = job.finish();
+    watch.measure(&*job);
     let usage = Usage {
         wall: started.elapsed(),
         cpu: used.cpu,
@@ -48,18 +46,7 @@ pub(crate) fn supervise(mut job: Launched, limits: &JobLimits, stop: &OwnedFd) -
         disk_bytes: watch.most_bytes,
         refused_processes: used.refused_processes,
     };
-    (watch.verdict(&used, status, exit_code(&mut job)), usage)
-}
-
-/// What bwrap said that the program's end was.
-fn exit_code(job: &mut Launched) -> Option<i32> {
-    let mut text = String::new();
-    // Everybody who could write is gone, so this ends; what cannot be read tells nothing.
-    let _ = job.control.read_to_string(&mut text);
-    let lines = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Status>(line).ok());
-    lines.filter_map(|status| status.exit_code).next_back()
+    (watch.verdict(&used, exit), usage)
 }
 
 struct Watch<'a> {
@@ -71,6 +58,8 @@ struct Watch<'a> {
     kill_at: Option<Instant>,
     measure_at: Instant,
     size: Size,
+    /// In how many measurements in a row open files were in sockets.
+    in_flight: u32,
     most_bytes: u64,
 }
 
@@ -86,21 +75,16 @@ impl<'a> Watch<'a> {
             kill_at: None,
             measure_at: now,
             size: Size::default(),
+            in_flight: 0,
             most_bytes: 0,
         }
     }
 
-    /// Returns when bwrap has ended or when everything is to be killed.
-    fn until_end(&mut self, job: &Launched, stop: &OwnedFd) -> io::Result<()> {
-        let id = job.process.0.id();
-        let process = i32::try_from(id)
-            .ok()
-            .and_then(Pid::from_raw)
-            .ok_or(io::ErrorKind::InvalidData)?;
-        let process = pidfd_open(process, PidfdFlags::empty())?;
+    /// Returns when its first process has ended or when everything is to be killed.
+    fn until_end(&mut self, job: &dyn Contained, stop: &OwnedFd) -> io::Result<()> {
         loop {
             let stop = self.kill_at.is_none().then_some(stop);
-            match wait(&process, stop, self.until_next())? {
+            match wait(job.end(), stop, self.until_next())? {
                 Event::Ended => return Ok(()),
                 Event::Asked => self.ask(job, Ended::Stopped),
                 Event::Time => self.look(job),
@@ -117,12 +101,12 @@ impl<'a> Watch<'a> {
     }
 
     /// SIGTERM now, SIGKILL after the grace.
-    fn ask(&mut self, job: &Launched, cause: Ended) {
+    fn ask(&mut self, job: &dyn Contained, cause: Ended) {
         self.cause.get_or_insert(cause);
         let now = Instant::now();
         self.kill_at
             .get_or_insert(now.checked_add(self.limits.grace).unwrap_or(now));
-        job.members.ask_to_end(job.process.0.id());
+        job.ask_to_end();
     }
 
     fn end_now(&mut self, cause: Ended) {
@@ -130,18 +114,17 @@ impl<'a> Watch<'a> {
         self.kill_at = Some(Instant::now());
     }
 
-    fn look(&mut self, job: &Launched) {
+    fn look(&mut self, job: &dyn Contained) {
         let now = Instant::now();
-        if job
-            .group
-            .as_ref()
-            .is_some_and(|group| group.used().killed_for_memory > 0)
-        {
+        if job.used().killed_for_memory > 0 {
             return self.end_now(Ended::OutOfMemory);
         }
         if now >= self.measure_at {
             self.measure(job);
-            let pause = now.elapsed().saturating_mul(MEASURING_SHARE);
+            let pause = now
+                .elapsed()
+                .saturating_mul(MEASURING_SHARE)
+                .min(self.until_full());
             self.measure_at = Instant::now() + pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         }
         if self.is_over_disk() {
@@ -152,17 +135,25 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn measure(&mut self, job: &Launched) {
+    fn measure(&mut self, job: &dyn Contained) {
         let mut size = Size::default();
-        let processes = job.members.processes();
-        for folder in &job.folders {
+        let held = Held::by(&job.processes());
+        for folder in job.folders() {
             if let Err(error) = folder.measure(&mut size, self.limits.files) {
                 tracing::warn!(%error, "a job's folder cannot be measured");
             }
-            folder.measure_nameless(&mut size, &processes);
+            folder.measure_nameless(&mut size, &held.files);
         }
+        self.in_flight = if held.is_in_flight { self.in_flight + 1 } else { 0 };
+        size.is_hidden |= held.is_hidden || self.in_flight >= LONG_IN_FLIGHT;
         self.most_bytes = self.most_bytes.max(size.bytes);
         self.size = size;
+    }
+
+    /// How soon a fast writer could be over its limit.
+    fn until_full(&self) -> Duration {
+        let room = self.limits.disk_bytes.saturating_sub(self.size.bytes);
+        Duration::from_millis(room / FAST_BYTES_PER_MS)
     }
 
     fn is_over_disk(&self) -> bool {
@@ -175,17 +166,17 @@ impl<'a> Watch<'a> {
         self.is_over_disk() || self.size.bytes >= full || self.size.longest >= self.limits.disk_bytes
     }
 
-    fn verdict(self, used: &Used, status: io::Result<ExitStatus>, code: Option<i32>) -> Ended {
+    fn verdict(self, used: &Used, exit: Exit) -> Ended {
         if let Some(cause) = self.cause {
             return cause;
         }
         if used.killed_for_memory > 0 {
             return Ended::OutOfMemory;
         }
-        let ended = match (code, status) {
-            (Some(code), _) => ended_with(code),
-            (None, Ok(status)) => ended_early(status),
-            (None, Err(error)) => Ended::NotStarted(format!("it cannot be waited for: {error}")),
+        let ended = match exit {
+            Exit::Code(code) => Ended::Exited(code),
+            Exit::Signal(signal) => Ended::Signalled(signal),
+            Exit::NotStarted(why) => Ended::NotStarted(why),
         };
         match ended {
             Ended::Exited(0) | Ended::NotStarted(_) if !self.is_over_disk() => ended,
@@ -195,29 +186,14 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn ended_with(code: i32) -> Ended {
-    match code - SIGNALLED {
-        signal @ 1..=LAST_SIGNAL => Ended::Signalled(signal),
-        _ => Ended::Exited(code),
-    }
-}
-
-/// How bwrap itself ended, before it could say how the program did.
-fn ended_early(status: ExitStatus) -> Ended {
-    match status.signal() {
-        Some(signal) => Ended::Signalled(signal),
-        None => Ended::NotStarted(UNMADE.to_owned()),
-    }
-}
-
 enum Event {
     Ended,
     Asked,
     Time,
 }
 
-fn wait(process: &OwnedFd, stop: Option<&OwnedFd>, time: Duration) -> io::Result<Event> {
-    let mut watched = vec![PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
+fn wait(end: BorrowedFd<'_>, stop: Option<&OwnedFd>, time: Duration) -> io::Result<Event> {
+    let mut watched = vec![PollFd::from_borrowed_fd(end, PollFlags::IN)];
     watched.extend(stop.map(|stop| PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN)));
     let time = Timespec {
         tv_sec: time.as_secs().cast_signed(),

@@ -8,63 +8,44 @@ use std::time::Duration;
 
 use nix::unistd::mkdtemp;
 
+use crate::backend::{Backend, Failure};
 use crate::job::{Ended, Job, JobLimits, Network};
-use crate::launch::Failure;
-use crate::machine::{Ability, Lack, Machine, start};
+use crate::sandbox::{Ability, Lack, start};
 
-/// Runs it with all abilities, then without those that failed, and says which. Gives the machine back when it can contain a job at all.
-pub(crate) fn run(mut machine: Machine) -> (Option<Machine>, Vec<Lack>) {
+/// Contains a job with all abilities, then without those that failed, and says which. Gives the backend back when it can contain a job at all.
+pub(crate) fn run<B: Backend + 'static>(mut backend: B) -> (Option<B>, Vec<Lack>) {
     let mut lacks = Vec::new();
     loop {
-        let shared = Arc::new(machine);
-        let result = attempt(&shared);
+        let shared = Arc::new(backend);
+        let result = attempt(shared.clone());
         // The thread of the job has ended, and with it the only other owner.
-        machine = Arc::into_inner(shared).expect("a job that was waited for owns nothing");
+        backend = Arc::into_inner(shared).expect("a job that was waited for owns nothing");
         let Err(failure) = result else {
-            return (Some(machine), lacks);
+            lacks.extend(backend.unlimited());
+            return (Some(backend), lacks);
         };
         let ability = failure.ability.unwrap_or(Ability::Namespaces);
-        match ability {
-            Ability::Gateway if machine.gateway => machine.gateway = false,
-            Ability::Seccomp if machine.seccomp => machine.seccomp = false,
-            Ability::Memory if machine.groups.is_ok() => {
-                machine.groups = Err(reason(&failure));
-                continue;
-            }
-            _ => {
-                lacks.push(Lack {
-                    ability,
-                    reason: reason(&failure),
-                });
-                return (None, lacks);
-            }
+        let reason = reason(&failure, backend.remedy(ability));
+        let is_given_up = backend.give_up(ability, &reason);
+        // Memory that is not limited, and why, is among what is unlimited.
+        if !is_given_up || ability != Ability::Memory {
+            lacks.push(Lack { ability, reason });
         }
-        lacks.push(Lack {
-            ability,
-            reason: reason(&failure),
-        });
+        if !is_given_up {
+            return (None, lacks);
+        }
     }
 }
 
-fn reason(failure: &Failure) -> String {
-    let Failure {
-        ability,
-        what,
-        source,
-    } = failure;
-    let remedy = match ability {
-        Some(Ability::Gateway) => "load the kernel modules nf_tables, nft_chain_nat and nft_redir",
-        Some(Ability::Seccomp) => "the kernel must be built with CONFIG_SECCOMP_FILTER",
-        Some(Ability::Namespaces) => {
-            "install bubblewrap 0.8 or newer and allow user namespaces: sysctl user.max_user_namespaces=10000, on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0, \
-             in a container --security-opt seccomp=unconfined, or run haul outside of one"
-        }
-        _ => return format!("{what}: {source}"),
-    };
-    format!("{what}: {source}; {remedy}")
+fn reason(failure: &Failure, remedy: Option<&str>) -> String {
+    let Failure { what, source, .. } = failure;
+    match remedy {
+        Some(remedy) => format!("{what}: {source}; {remedy}"),
+        None => format!("{what}: {source}"),
+    }
 }
 
-fn attempt(machine: &Arc<Machine>) -> Result<(), Failure> {
+fn attempt(backend: Arc<dyn Backend>) -> Result<(), Failure> {
     let failed = |source: io::Error| Failure {
         ability: None,
         what: "trying the sandbox".to_owned(),
@@ -75,7 +56,7 @@ fn attempt(machine: &Arc<Machine>) -> Result<(), Failure> {
         ..failed(io::Error::other(words))
     };
     let folder = TrialFolder::make().map_err(failed)?;
-    let mut running = start(Arc::clone(machine), job(&folder.0))?;
+    let mut running = start(backend, job(&folder.0))?;
     let mut words = String::new();
     if let Some(stderr) = running.stderr.take() {
         // What cannot be read is only missing in the reason.

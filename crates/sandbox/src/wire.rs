@@ -6,36 +6,61 @@
 //! worker  ──► "go"                                the reaper knows the job from now on
 //! bwrap   ──► {"exit-code": 0}                    contain has become bwrap; the socket is its status
 //! ```
+//!
+//! In a container, where the engine does what bwrap does, `contain` is the first process and stays. It connects to the worker's socket, which is
+//! mounted there.
+//!
+//! ```text
+//! worker  ──► Request::Guard (and two pipes)      the job, and where its output goes
+//! contain ──► Report::Ready (and three sockets)   or Report::Failed
+//! worker  ──► "go"
+//! contain ──► Request::Become                     to a second process of contain, which becomes the job
+//! worker  ──► "t"                                 SIGTERM to all; the end of the stream: SIGKILL
+//! contain ──► Farewell                            the job has ended
+//! ```
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Ability;
+use crate::groups::Used;
+use crate::sandbox::Ability;
+
+/// The word to go.
+pub(crate) const GO: &[u8; 3] = b"go\n";
 
 /// What one process of `contain` is for.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Become this job.
-    Contain(Box<Order>),
+    /// Become this job, in bwrap.
+    Contain(Box<Order>, Tree),
+    /// Be the first process of a container, and guard this job.
+    Guard(Box<Order>),
+    /// Become this job, in a container.
+    Become(Box<Order>),
     /// Wait until standard input ends, then remove what is left.
     Reap(Remains),
 }
 
 /// All that is needed to become a job. It has no `Debug`, because it holds the environment.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Order {
-    pub(crate) bwrap: PathBuf,
     pub(crate) command: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
-    /// The work folder and what else is mounted, in this order.
-    pub(crate) places: Vec<Place>,
     /// The user id to take, when started by root.
     pub(crate) uid: Option<u32>,
     pub(crate) gateway: bool,
     pub(crate) seccomp: bool,
-    pub(crate) tmp_bytes: u64,
     pub(crate) limits: ProcessLimits,
+}
+
+/// What bwrap makes around it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Tree {
+    pub(crate) bwrap: PathBuf,
+    /// The work folder and what else is mounted, in this order.
+    pub(crate) places: Vec<Place>,
+    pub(crate) tmp_bytes: u64,
 }
 
 /// A file or folder of the machine, and where the job sees it.
@@ -47,7 +72,7 @@ pub(crate) struct Place {
 }
 
 /// What `setrlimit` limits.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct ProcessLimits {
     pub(crate) file_bytes: u64,
     /// Where no control group limits memory.
@@ -84,4 +109,20 @@ pub(crate) enum Report {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Status {
     pub(crate) exit_code: Option<i32>,
+}
+
+/// What the first process of a container says last.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Farewell {
+    /// Nothing, when it was ended from outside or for memory.
+    pub(crate) end: Option<End>,
+    pub(crate) used: Used,
+}
+
+/// How a job in a container ended.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum End {
+    Code(i32),
+    Signal(i32),
+    NotStarted(String),
 }

@@ -1,7 +1,7 @@
 //! One scraper a language with its usual library, one without: twice, and the second time nothing has changed.
 
 use anyhow::{Result, ensure};
-use tests::{Bench, Need};
+use tests::{Bench, Haul, Need, Podman};
 
 use super::{SANDBOX, SITE, copy, ending, haul, rows, samples, serve};
 
@@ -21,8 +21,21 @@ const SAMPLES: [(&str, &str); 10] = [
 pub(super) fn add(bench: &mut Bench) {
     for (sample, program) in SAMPLES {
         let needs = [SANDBOX, Need::Program("sqlite3"), Need::Program(program)];
-        bench.test(format!("scraper: {sample}, twice"), &needs, move || twice(sample));
+        bench.test(format!("scraper: {sample}, twice"), &needs, move || {
+            let site = serve()?;
+            twice(&haul(&site)?, sample)
+        });
     }
+    bench.test(
+        "scraper: python, twice, in a container engine",
+        &[
+            Need::Program("podman"),
+            Need::Program("runc"),
+            Need::Program("python3"),
+            Need::Program("sqlite3"),
+        ],
+        twice_in_engine,
+    );
     bench.test(
         "scraper: recorded, and played back without a network",
         &[SANDBOX, Need::Program("python3")],
@@ -30,10 +43,15 @@ pub(super) fn add(bench: &mut Bench) {
     );
 }
 
-fn twice(sample: &str) -> Result<()> {
+fn twice_in_engine() -> Result<()> {
+    let podman = Podman::start()?;
     let site = serve()?;
-    let haul = haul(&site)?;
-    let folder = copy(&haul, sample)?;
+    let engine = format!("unix://{}", podman.socket().display());
+    twice(&haul(&site)?.with("HAUL_RUN_ENGINE", engine), "python")
+}
+
+fn twice(haul: &Haul, sample: &str) -> Result<()> {
+    let folder = copy(haul, sample)?;
     let run = ["run", "--strict", "--json", &folder.display().to_string()];
     let expected = std::fs::read_to_string(samples().join("expected.tsv"))?;
     let count = expected.lines().count() as u64;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A program, and the Debian package that brings it; a package of libraries is its own sign.
-const NEEDED: [(&str, &str); 24] = [
+const NEEDED: [(&str, &str); 26] = [
     ("bwrap", "bubblewrap"),
     ("chromium", "chromium"),
     ("git", "git"),
@@ -25,6 +25,8 @@ const NEEDED: [(&str, &str); 24] = [
     ("php-mbstring", "php-mbstring"),
     ("php-sqlite3", "php-sqlite3"),
     ("php-xml", "php-xml"),
+    ("podman", "podman"),
+    ("runc", "runc"),
     // The server's own programs are not on the path; this one, which runs them, comes with them.
     ("pg_ctlcluster", "postgresql"),
     // The same package brings promtool.

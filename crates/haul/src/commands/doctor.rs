@@ -120,6 +120,7 @@ fn scrapers(config: &Config) -> Result<Vec<(&'static str, Result<String>)>> {
     let folder = tempfile::tempdir()?;
     let options = crate::scrapers::runner_options(config, folder.path())?;
     let sandbox = Sandbox::detect(SandboxOptions {
+        container: options.container.clone(),
         contain: options.contain,
         first_uid: runner::FIRST_UID,
         accept_lacks: options.accept_lacks.clone(),

@@ -18,7 +18,9 @@ pub(crate) struct RunConfig {
     pub(crate) deny: String,
     /// Between two connections of one run to one host.
     pub(crate) gap_ms: u64,
-    /// What the sandbox may lack on this machine, separated by commas: namespaces, memory, processes, cpu, gateway, seccomp.
+    /// The Unix socket of a container engine (Docker, Podman) that contains runs; empty: bubblewrap does.
+    pub(crate) engine: String,
+    /// What the sandbox may lack on this machine, separated by commas: memory, processes, cpu, gateway, seccomp.
     pub(crate) accept_lacks: String,
     /// From SIGTERM to SIGKILL.
     pub(crate) grace_ms: u64,
@@ -39,6 +41,7 @@ impl Default for RunConfig {
             resolve: String::new(),
             deny: String::new(),
             gap_ms: 0,
+            engine: String::new(),
             accept_lacks: String::new(),
             grace_ms: 10_000,
             max_data_bytes: 4 << 30,

@@ -13,12 +13,13 @@ use seccompiler::{
 
 use super::calls::{ALLOWED, ALLOWED_OF_ARCHITECTURE};
 
-/// The filters, each in the bytes that `bwrap --add-seccomp-fd` reads.
-pub(super) fn filters() -> Result<[Vec<u8>; 2], BackendError> {
-    Ok([bytes(&known_calls()?), bytes(&refused_arguments()?)])
+/// The filters. The first does not allow to load another: load the last first.
+pub(super) fn filters() -> Result<[BpfProgram; 2], BackendError> {
+    Ok([known_calls()?, refused_arguments()?])
 }
 
-fn bytes(program: &[sock_filter]) -> Vec<u8> {
+/// The bytes that `bwrap --add-seccomp-fd` reads.
+pub(super) fn bytes(program: &[sock_filter]) -> Vec<u8> {
     let instruction = |each: &sock_filter| {
         let [a, b] = each.code.to_ne_bytes();
         let [c, d, e, f] = each.k.to_ne_bytes();
@@ -43,7 +44,11 @@ fn refused_arguments() -> Result<BpfProgram, BackendError> {
             libc::SYS_socket,
             vec![other_families()?, raw_sockets()?, other_netlink()?],
         ),
-        (libc::SYS_clone, namespaces()?),
+        (
+            libc::SYS_clone,
+            namespaces()?.into_iter().chain([files_of_its_own()?]).collect(),
+        ),
+        (libc::SYS_close_range, vec![close_in_a_copy()?]),
         (libc::SYS_ioctl, terminal_input()?),
     ]);
     compile(
@@ -100,6 +105,19 @@ fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
         SeccompRule::new(vec![argument(0, SeccompCmpOp::MaskedEq(kind), kind)?])
     };
     kinds.into_iter().map(flag).collect()
+}
+
+/// A thread with open files of its own: the supervisor counts those of a process once.
+fn files_of_its_own() -> Result<SeccompRule, BackendError> {
+    let flags = (libc::CLONE_THREAD | libc::CLONE_FILES) as u64;
+    let thread = libc::CLONE_THREAD as u64;
+    SeccompRule::new(vec![argument(0, SeccompCmpOp::MaskedEq(flags), thread)?])
+}
+
+/// Another way to get them.
+fn close_in_a_copy() -> Result<SeccompRule, BackendError> {
+    let unshare = u64::from(libc::CLOSE_RANGE_UNSHARE);
+    SeccompRule::new(vec![argument(2, SeccompCmpOp::MaskedEq(unshare), unshare)?])
 }
 
 /// What types into somebody's terminal.

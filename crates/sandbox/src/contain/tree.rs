@@ -1,36 +1,14 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
 
+use super::INSIDE_ID;
+use crate::view;
 use crate::wire::{Order, Place};
-
-/// The links of `/` into `/usr`; folders where the two are not merged.
-const ROOT: [&str; 6] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
-/// What programs read of `/etc`, and nothing that tells of this machine or its people.
-const ETC: [&str; 13] = [
-    "alternatives",
-    "crypto-policies",
-    "fonts",
-    "ld.so.cache",
-    "mime.types",
-    "perl",
-    "php",
-    "pki/ca-trust/extracted",
-    "pki/tls/certs",
-    "protocols",
-    "services",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-];
-const PASSWD: &str = "scraper:x:1000:1000::/app:/bin/sh\nnobody:x:65534:65534::/:/usr/sbin/nologin\n";
-const GROUP: &str = "scraper:x:1000:\nnogroup:x:65534:\n";
-const HOSTS: &str = "127.0.0.1 localhost\n";
-const NAME_SERVICES: &str = "passwd: files\ngroup: files\nhosts: files dns\n";
-const RESOLVER: &str = "nameserver 127.0.0.1\n";
 
 /// The arguments of bwrap, of which few are secret and all are kept from the list of processes: they go through a file.
 #[derive(Default)]
@@ -83,7 +61,12 @@ fn inherited(contents: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// All that bwrap is told: namespaces, tree, environment, filters.
-pub(super) fn arguments(order: &Order, places: &[Place], filters: &[Vec<u8>]) -> io::Result<Arguments> {
+pub(super) fn arguments(
+    order: &Order,
+    tmp_bytes: u64,
+    places: &[Place],
+    filters: &[Vec<u8>],
+) -> io::Result<Arguments> {
     let mut arguments = Arguments::default();
     arguments.add(&[
         "--unshare-user",
@@ -101,7 +84,7 @@ pub(super) fn arguments(order: &Order, places: &[Place], filters: &[Vec<u8>]) ->
     for (name, value) in &order.environment {
         arguments.add(&["--setenv", name, value]);
     }
-    base(&mut arguments, order.tmp_bytes);
+    base(&mut arguments, tmp_bytes);
     etc(&mut arguments, order.gateway)?;
     for place in places {
         let option = if place.writable { "--bind" } else { "--ro-bind" };
@@ -117,10 +100,10 @@ pub(super) fn arguments(order: &Order, places: &[Place], filters: &[Vec<u8>]) ->
 
 fn base(arguments: &mut Arguments, tmp_bytes: u64) {
     arguments.add(&["--ro-bind", "/usr", "/usr"]);
-    for path in ROOT {
-        match fs::read_link(path) {
-            Ok(target) => arguments.add_paths("--symlink", &target, Path::new(path)),
-            Err(_) => arguments.add(&["--ro-bind-try", path, path]),
+    for (path, target) in view::root() {
+        match target {
+            Some(target) => arguments.add_paths("--symlink", &target, path),
+            None => arguments.add_paths("--ro-bind-try", path, path),
         }
     }
     let tmp_bytes = tmp_bytes.max(1).to_string();
@@ -131,33 +114,15 @@ fn base(arguments: &mut Arguments, tmp_bytes: u64) {
 }
 
 fn etc(arguments: &mut Arguments, gateway: bool) -> io::Result<()> {
-    for path in ETC.iter().map(PathBuf::from).chain(pythons()) {
-        let path = Path::new("/etc").join(path);
-        if path.exists() {
-            arguments.add_paths("--ro-bind", &path, &path);
-        }
+    for path in view::etc() {
+        arguments.add_paths("--ro-bind", &path, &path);
     }
-    if let Ok(zone) = fs::read_link("/etc/localtime") {
-        arguments.add_paths("--symlink", &zone, Path::new("/etc/localtime"));
+    if let Some(zone) = view::zone() {
+        arguments.add_paths("--symlink", &zone, Path::new(view::ZONE));
     }
-    let resolver = if gateway { RESOLVER } else { "" };
-    let files = [
-        ("/etc/passwd", PASSWD),
-        ("/etc/group", GROUP),
-        ("/etc/hosts", HOSTS),
-        ("/etc/nsswitch.conf", NAME_SERVICES),
-        ("/etc/resolv.conf", resolver),
-    ];
-    for (path, contents) in files {
+    for (path, contents) in view::files(INSIDE_ID, gateway) {
         let number = arguments.file(contents.as_bytes())?;
         arguments.add(&["--perms", "0444", "--file", &number, path]);
     }
     Ok(())
-}
-
-/// `python3.11` and the like: Debian's standard library links there.
-fn pythons() -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir("/etc").into_iter().flatten().flatten();
-    let names = entries.map(|entry| PathBuf::from(entry.file_name()));
-    names.filter(|name| name.as_os_str().as_encoded_bytes().starts_with(b"python3."))
 }

@@ -1,6 +1,6 @@
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Controls, Mounted, OWN_PROCESSES, Used, Version, keyed, number, own_group, write_if_there};
@@ -30,6 +30,17 @@ impl Legacy {
             let folder = mounted.folder(own_group(own, controller)?);
             may_make_groups(&folder).then_some(folder)
         };
+        Self {
+            memory: hierarchy("memory"),
+            pids: hierarchy("pids"),
+            cpu: hierarchy("cpu"),
+            cpuacct: hierarchy("cpuacct"),
+        }
+    }
+
+    /// The hierarchies in a folder, one below another.
+    pub(super) fn shown(in_folder: &Path) -> Self {
+        let hierarchy = |controller: &str| Some(in_folder.join(controller)).filter(|folder| folder.is_dir());
         Self {
             memory: hierarchy("memory"),
             pids: hierarchy("pids"),

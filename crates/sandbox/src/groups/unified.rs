@@ -68,6 +68,14 @@ impl Unified {
         Self::in_folder(folder)
     }
 
+    /// A group that is only read.
+    pub(super) fn shown(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            controls: Controls::default(),
+        }
+    }
+
     fn in_folder(folder: PathBuf) -> io::Result<Self> {
         let controls = hand_on(&folder)?;
         Ok(Self { folder, controls })

@@ -24,6 +24,13 @@ pub(crate) fn add(bench: &mut Bench) {
         deep_folders,
     );
     bench.test("files_without_a_name_fill_the_disk", perl, nameless_files);
+    let python = &[Need::Output("/usr/bin/python3", &["-V"])];
+    bench.test(
+        "files_of_a_thread_whose_process_has_ended_fill_the_disk",
+        python,
+        files_of_a_thread,
+    );
+    bench.test("files_in_flight_fill_the_disk", python, files_in_flight);
     bench.test("folders_closed_to_their_owner_fill_the_disk", &[], closed_folders);
     bench.test(
         "folders_closed_again_and_again_fill_the_disk",
@@ -75,6 +82,39 @@ fn deep_folders() -> Result<()> {
 fn nameless_files() -> Result<()> {
     let script = "for (1..4) { open $f[$_], '>', 'f'; unlink 'f'; syswrite $f[$_], 'x' x 7000000 } sleep 60";
     check_full(Case::perl(script)?)
+}
+
+/// The first thread ends by the system call `exit` (60 on x86-64, 93 elsewhere), so that the process shows no open files.
+fn files_of_a_thread() -> Result<()> {
+    let script = "
+import ctypes, os, platform, threading, time
+def hold():
+    time.sleep(0.3)
+    for _ in range(4):
+        file = os.open('f', os.O_CREAT | os.O_WRONLY)
+        os.unlink('f')
+        os.write(file, b'x' * 7000000)
+    time.sleep(60)
+threading.Thread(target=hold).start()
+ctypes.CDLL(None).syscall(60 if platform.machine() == 'x86_64' else 93, 0)
+";
+    check_full(Case::new(&["/usr/bin/python3", "-c", script])?)
+}
+
+/// Sent over a socket, closed, never received.
+fn files_in_flight() -> Result<()> {
+    let script = "
+import os, socket, time
+ends = socket.socketpair()
+for _ in range(4):
+    file = os.open('f', os.O_CREAT | os.O_WRONLY)
+    os.unlink('f')
+    os.write(file, b'x' * 7000000)
+    socket.send_fds(ends[0], [b'x'], [file])
+    os.close(file)
+time.sleep(60)
+";
+    check_full(Case::new(&["/usr/bin/python3", "-c", script])?)
 }
 
 fn closed_folders() -> Result<()> {

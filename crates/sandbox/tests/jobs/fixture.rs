@@ -2,18 +2,25 @@ use std::fs::{self, File, Permissions};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Result;
-use sandbox::{Ability, Ended, Job, JobLimits, Network, Running, Sandbox, SandboxOptions, Usage};
+use sandbox::{Ability, Container, Ended, Job, JobLimits, Network, Running, Sandbox, SandboxOptions, Usage};
 use tempfile::TempDir;
 use tests::Bench;
 
 /// Nobody else on a machine that runs tests uses these.
 pub(crate) const FIRST_UID: u32 = 700_000;
+
+/// Names the socket of a container engine that jobs are to be contained with.
+pub(crate) const ENGINE: &str = "HAUL_SANDBOX_ENGINE";
+
+pub(crate) fn engine() -> Option<PathBuf> {
+    std::env::var_os(ENGINE).map(PathBuf::from)
+}
 
 /// One for all tests of this process.
 pub(crate) fn sandbox() -> &'static Sandbox {
@@ -24,7 +31,9 @@ pub(crate) fn sandbox() -> &'static Sandbox {
 /// The word shows in the command line of every process that contains.
 pub(crate) fn make_sandbox(word: &str) -> Sandbox {
     let program = std::env::current_exe().expect("a test knows its program");
+    let container = engine().map_or(Container::Bubblewrap, |socket| Container::Engine { socket });
     Sandbox::detect(SandboxOptions {
+        container,
         contain: vec![program.into(), "contain".into(), word.into()],
         first_uid: FIRST_UID,
         accept_lacks: vec![Ability::Memory, Ability::Processes, Ability::Cpu],

@@ -12,7 +12,7 @@ mod views;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Result, ensure};
-use tests::{Bench, Need};
+use tests::{Bench, Need, Podman};
 
 use crate::fixture::{is_root, sandbox};
 
@@ -39,11 +39,16 @@ fn main() -> ExitCode {
     disk::add(&mut bench);
     network::add(&mut bench);
     kills::add(&mut bench);
-    if is_root() {
+    if is_root() && fixture::engine().is_none() {
         bench.test(
             "everything_again_as_an_ordinary_user",
             &[Need::Program("setpriv")],
             as_ordinary_user,
+        );
+        bench.test(
+            "everything_again_in_a_container_engine",
+            &[Need::Program("podman"), Need::Program("runc")],
+            in_engine,
         );
     }
     bench.run()
@@ -68,5 +73,20 @@ fn as_ordinary_user() -> Result<()> {
         "{report}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    Ok(())
+}
+
+/// Each job in a container. At the end there is none.
+fn in_engine() -> Result<()> {
+    let podman = Podman::start()?;
+    let output = Command::new(std::env::current_exe()?)
+        .env_remove("HAUL_TEST_REPORT")
+        .env(fixture::ENGINE, podman.socket())
+        .output()?;
+    let report = String::from_utf8_lossy(&output.stdout);
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{report}{words}");
+    let left = podman.containers()?;
+    ensure!(left.is_empty(), "left: {left:?}");
     Ok(())
 }

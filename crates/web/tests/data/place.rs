@@ -198,6 +198,7 @@ fn runner(folder: &TempDir, archive: &Archive, registry: &Registry) -> Runner {
     let options = RunnerOptions {
         folder: folder.path().join("runs"),
         builds: folder.path().join("builds"),
+        container: Default::default(),
         contain: Vec::new(),
         capacity: Capacity {
             memory_mib: 0,

@@ -177,6 +177,7 @@ fn runner(archive: &Archive, folder: &Path) -> Runner {
     let options = RunnerOptions {
         folder: folder.join("runs"),
         builds: folder.join("builds"),
+        container: Default::default(),
         contain: vec!["/bin/false".into()],
         capacity: registry::Capacity {
             memory_mib: 0,

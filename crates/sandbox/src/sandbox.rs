@@ -1,23 +1,18 @@
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use crate::groups::{self, Controls, Group, Version};
+use crate::backend::{Backend, Failure, Streams, naming};
+use crate::bubblewrap::Bubblewrap;
+use crate::engine::Engine;
 use crate::job::{Ended, Job, Network, Running, SandboxError, Stopper, Supervisor, Usage};
-use crate::launch::{Failure, Streams, launch};
-use crate::owner::Owner;
-use crate::reaper::Reaper;
 use crate::supervise::supervise;
-use crate::{trial, uids};
-
-const DELEGATE: &str = "run haul as root or as a systemd service with Delegate=yes, or by hand: \
-    systemd-run --user --scope -p Delegate=yes haul ...";
+use crate::trial;
 
 /// What containing needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,9 +40,25 @@ pub struct Lack {
     pub reason: String,
 }
 
+/// What contains jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Container {
+    /// Namespaces made by `bwrap`, limits by control groups. Nothing has to run for it.
+    #[default]
+    Bubblewrap,
+    /// A container engine with Docker's API (Docker, Podman) on this machine. Jobs see the same of the machine as with bubblewrap: `/usr` and parts of `/etc`,
+    /// mounted into an image that has nothing else; no image has to be fetched or kept.
+    Engine {
+        /// The Unix socket of its API, for instance `/var/run/docker.sock`. Whoever may write to it has the rights of the engine, which are often root's.
+        socket: PathBuf,
+    },
+}
+
 /// How jobs are contained.
 #[derive(Clone, Debug)]
 pub struct SandboxOptions {
+    /// What contains them.
+    pub container: Container,
     /// The program (an absolute path) and arguments that call [`contain`](crate::contain()).
     pub contain: Vec<OsString>,
     /// When this process is root: the first of 1,000 user ids that jobs get, each its own while it runs. No account may have one of them.
@@ -59,7 +70,7 @@ pub struct SandboxOptions {
 /// Where jobs can be started. Clones are the same sandbox.
 #[derive(Clone)]
 pub struct Sandbox {
-    machine: Option<Arc<Machine>>,
+    backend: Option<Arc<dyn Backend>>,
     lacks: Arc<[Lack]>,
     accepted: Arc<[Ability]>,
 }
@@ -69,11 +80,13 @@ impl Sandbox {
     /// and whatever is still in them).
     pub fn detect(options: SandboxOptions) -> Self {
         let accepted = options.accept_lacks.clone().into();
-        let (machine, mut lacks) = Machine::new(options).map_or_else(|lack| (None, vec![lack]), trial::run);
-        lacks.extend(machine.iter().flat_map(Machine::uncontrolled));
+        let (backend, mut lacks) = match options.container.clone() {
+            Container::Bubblewrap => tried(Bubblewrap::new(options)),
+            Container::Engine { socket } => tried(Engine::new(&socket, options)),
+        };
         lacks.sort_by_key(|lack| lack.ability);
         Self {
-            machine: machine.map(Arc::new),
+            backend,
             lacks: lacks.into(),
             accepted,
         }
@@ -98,10 +111,10 @@ impl Sandbox {
             what,
             source: io::ErrorKind::InvalidInput.into(),
         })?;
-        let Some(machine) = self.machine.clone() else {
+        let Some(backend) = self.backend.clone() else {
             return Err(SandboxError::Lacks("this machine cannot contain jobs".to_owned()));
         };
-        start(machine, job).map_err(|failure| SandboxError::Failed {
+        start(backend, job).map_err(|failure| SandboxError::Failed {
             what: failure.what,
             source: failure.source,
         })
@@ -117,99 +130,19 @@ impl Sandbox {
     }
 }
 
-/// What jobs are started with.
-pub(crate) struct Machine {
-    pub(crate) contain: Vec<OsString>,
-    pub(crate) bwrap: PathBuf,
-    /// Where jobs get user ids of their own.
-    pub(crate) first_uid: Option<u32>,
-    pub(crate) gateway: bool,
-    pub(crate) seccomp: bool,
-    pub(crate) reaper: Arc<Reaper>,
-    /// Control groups, or why there are none.
-    pub(crate) groups: Result<Arc<dyn Version>, String>,
-    owner: String,
-    started: AtomicU64,
-}
-
-impl Machine {
-    /// Gets everything ready, and removes what is left of workers that are gone.
-    fn new(options: SandboxOptions) -> Result<Self, Lack> {
-        let lack = |reason| Lack {
-            ability: Ability::Namespaces,
-            reason,
-        };
-        let bwrap = find_program("bwrap")
-            .ok_or_else(|| lack("bwrap is not installed: install the package bubblewrap".to_owned()))?;
-        let unready =
-            |error: io::Error| lack(format!("the reaper of the sandbox cannot be started: {error}"));
-        let owner = Owner::new().map_err(unready)?.to_string();
-        let groups = groups::find();
-        let hierarchies = groups
-            .as_ref()
-            .map(|groups| groups.hierarchies())
-            .unwrap_or_default();
-        groups::remove_orphans(&hierarchies);
-        let reaper = Reaper::start(&options.contain, owner.clone(), hierarchies).map_err(unready)?;
-        Ok(Self {
-            contain: options.contain,
-            bwrap,
-            first_uid: uids::can_be_taken(options.first_uid).then_some(options.first_uid),
-            gateway: true,
-            seccomp: true,
-            reaper: Arc::new(reaper),
-            groups,
-            owner,
-            started: AtomicU64::new(0),
-        })
-    }
-
-    pub(crate) fn controls(&self) -> Controls {
-        self.groups
-            .as_ref()
-            .map(|groups| groups.controls())
-            .unwrap_or_default()
-    }
-
-    /// What no control group limits.
-    fn uncontrolled(&self) -> Vec<Lack> {
-        let controls = self.controls();
-        let why = self
-            .groups
-            .as_ref()
-            .err()
-            .map_or("the control groups here do not limit it", String::as_str);
-        let abilities = [
-            (controls.memory, Ability::Memory, "memory"),
-            (controls.processes, Ability::Processes, "the number of processes"),
-            (controls.cpu, Ability::Cpu, "the share of the processors"),
-        ];
-        let missing = abilities.into_iter().filter(|(is_there, ..)| !is_there);
-        let lack = |(_, ability, what)| Lack {
-            ability,
-            reason: format!("{what} cannot be limited: {why}; {DELEGATE}"),
-        };
-        missing.map(lack).collect()
-    }
-
-    /// Makes the control group of a job, where there are any.
-    pub(crate) fn group(&self, job: &Job) -> io::Result<Option<Group>> {
-        let Ok(groups) = self.groups.clone() else {
-            return Ok(None);
-        };
-        let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}{number}-{}", self.owner, job.name);
-        Group::new(groups, name, &job.limits).map(Some)
+fn tried<B: Backend + 'static>(made: Result<B, Lack>) -> (Option<Arc<dyn Backend>>, Vec<Lack>) {
+    match made.map(trial::run) {
+        Ok((backend, lacks)) => (
+            backend.map(|backend| Arc::new(backend) as Arc<dyn Backend>),
+            lacks,
+        ),
+        Err(lack) => (None, vec![lack]),
     }
 }
 
 /// Starts a job on a thread of its own, which lives as long as the job.
-pub(crate) fn start(machine: Arc<Machine>, job: Job) -> Result<Running, Failure> {
-    let failed = |source| Failure {
-        ability: None,
-        what: "starting a thread".to_owned(),
-        source,
-    };
+pub(crate) fn start(backend: Arc<dyn Backend>, job: Job) -> Result<Running, Failure> {
+    let failed = naming("starting a thread");
     let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)
         .map_err(|errno| failed(errno.into()))?;
     let stopper = Stopper {
@@ -219,7 +152,7 @@ pub(crate) fn start(machine: Arc<Machine>, job: Job) -> Result<Running, Failure>
     let stop = stopper.clone();
     let thread = thread::Builder::new()
         .name("sandbox".to_owned())
-        .spawn(move || run(&machine, &job, &stop, &sender))
+        .spawn(move || run(&*backend, &job, &stop, &sender))
         .map_err(failed)?;
     let answer = started
         .recv()
@@ -244,15 +177,15 @@ pub(crate) fn start(machine: Arc<Machine>, job: Job) -> Result<Running, Failure>
 }
 
 fn run(
-    machine: &Machine,
+    backend: &dyn Backend,
     job: &Job,
     stop: &Stopper,
     started: &mpsc::SyncSender<Result<Streams, Failure>>,
 ) -> (Ended, Usage) {
     let never = |what: &str| (Ended::NotStarted(what.to_owned()), Usage::default());
-    match launch(machine, job) {
-        Ok((launched, streams)) => match started.send(Ok(streams)) {
-            Ok(()) => supervise(launched, &job.limits, &stop.event),
+    match backend.launch(job) {
+        Ok((contained, streams)) => match started.send(Ok(streams)) {
+            Ok(()) => supervise(contained, &job.limits, &stop.event),
             Err(_) => never("nobody waited for it"),
         },
         Err(failure) => {
@@ -261,13 +194,4 @@ fn run(
             never("it could not be contained")
         }
     }
-}
-
-fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([Path::new("/usr/bin").to_owned()]);
-    folders
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file())
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 
+use super::launch::contain_command;
 use crate::groups;
-use crate::launch::contain_command;
 use crate::members::Members;
 use crate::wire::{Remains, Request};
 
