@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tokio::runtime::Runtime;
 
@@ -21,6 +21,10 @@ pub struct Request {
     pub path: String,
     /// Its header fields.
     pub headers: HeaderMap,
+    /// Its method.
+    pub method: String,
+    /// Its body, of 2 MB at most.
+    pub body: Vec<u8>,
 }
 
 /// What a [`Site`] answers.
@@ -173,7 +177,13 @@ impl Drop for Site {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let host = headers
         .get("host")
         .and_then(|host| host.to_str().ok())
@@ -188,7 +198,14 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap)
         .unwrap_or_else(PoisonError::into_inner)
         .entry(counted)
         .or_default() += 1;
-    let answer = (shared.answering)(&Request { host, path, headers });
+    let request = Request {
+        host,
+        path,
+        headers,
+        method: method.to_string(),
+        body: body.into(),
+    };
+    let answer = (shared.answering)(&request);
     tokio::time::sleep(answer.after).await;
     let mut response = Response::builder().status(answer.status);
     for (name, value) in answer.headers {

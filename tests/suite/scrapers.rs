@@ -3,6 +3,8 @@
 mod crashes;
 mod hostile;
 mod languages;
+mod origins;
+mod phases;
 mod server;
 mod spiral;
 
@@ -19,6 +21,8 @@ const SITE: &str = "site.test";
 pub(crate) fn add(bench: &mut Bench) {
     languages::add(bench);
     hostile::add(bench);
+    origins::add(bench);
+    phases::add(bench);
     server::add(bench);
     crashes::add(bench);
     spiral::add(bench);

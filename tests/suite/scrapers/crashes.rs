@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{Bench, Haul, Need, http, wait};
+use tests::{Answer, Bench, Haul, Need, Site, http, wait};
 
+use super::hostile::groups_of;
 use super::server::{ask, over, up};
-use super::{SANDBOX, haul, serve};
+use super::{SANDBOX, SITE, haul, serve};
 
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -22,6 +23,11 @@ pub(super) fn add(bench: &mut Bench) {
         "scrapers: the server is killed at any moment",
         &[SANDBOX, python],
         server,
+    );
+    bench.test(
+        "scrapers: the server is killed in each phase of a run",
+        &[SANDBOX, python, Need::Program("git"), Need::Program("npm")],
+        each_phase,
     );
     bench.test(
         "scrapers: what contains a run is killed",
@@ -105,6 +111,84 @@ fn server() -> Result<()> {
     );
     Ok(())
 }
+
+/// Four runs, of which each stays in its phase for a while, and one moment in which all do. No process can be left where the control groups are gone. The next
+/// server takes the runs up, where they can be stopped.
+fn each_phase() -> Result<()> {
+    let site = Site::serve(|_| Answer::status(404).after(Duration::from_secs(60)))?;
+    let haul = haul(&site)?;
+    add_slow(&haul)?;
+    let (running, address) = up(&haul)?;
+    let runs = PHASES.map(|phase| {
+        let run = ask(&haul, &format!("o/{phase}"))?;
+        reach(&address, &run, phase)?;
+        anyhow::Ok(run)
+    });
+    let runs = runs.into_iter().collect::<Result<Vec<_>>>()?;
+    let worker = running.id();
+    running.kill()?;
+    wait::until("the control groups to go", Duration::from_secs(20), || {
+        Ok((groups_of(worker) == 0).then_some(()))
+    })?;
+
+    let (running, address) = up(&haul)?;
+    for run in runs {
+        haul.expect(0, &["scraper", "stop", &run])?;
+        wait::until("the run to end", LIMIT, || over(&address, &run).map(Some))?;
+    }
+    let unfinished = http::get_json(&address, "/api/v1/runs?state=unfinished")?;
+    ensure!(
+        unfinished["runs"].as_array().is_some_and(Vec::is_empty),
+        "{unfinished:#}"
+    );
+    running.interrupt()?;
+    let left = fs::read_dir(haul.data().join("run/work"))?.next();
+    ensure!(left.is_none(), "a work folder is left: {left:?}");
+    Ok(())
+}
+
+/// The last is the shortest.
+const PHASES: [&str; 4] = ["syncing", "building", "running", "collecting"];
+
+fn reach(address: &str, run: &str, phase: &str) -> Result<()> {
+    wait::until(phase, LIMIT, || {
+        let run = http::get_json(address, &format!("/api/v1/runs/{run}"))?;
+        ensure!(run["phase"] != "finished", "it was over before {phase}: {run:#}");
+        Ok((run["phase"] == phase).then_some(()))
+    })
+}
+
+/// A scraper for each phase, under its name.
+fn add_slow(haul: &Haul) -> Result<()> {
+    let folder = |name: &str, files: &[(&str, &str)]| -> Result<String> {
+        let folder = haul.folder().join(name);
+        fs::create_dir_all(&folder)?;
+        for (file, text) in files {
+            fs::write(folder.join(file), text)?;
+        }
+        Ok(folder.display().to_string())
+    };
+    let package = r#"{"name": "x", "scripts": {"preinstall": "sleep 60"}}"#;
+    let origins = [
+        format!("http://{SITE}/slow.git"),
+        folder("builds", &[("scraper.js", ""), ("package.json", package)])?,
+        folder("sleeps", &[("scraper.py", "import time\ntime.sleep(60)\n")])?,
+        folder("fills", &[("scraper.py", LARGE)])?,
+    ];
+    for (phase, origin) in PHASES.iter().zip(origins) {
+        haul.expect(0, &["scraper", "add", &format!("o/{phase}"), &origin])?;
+    }
+    Ok(())
+}
+
+/// Half a million rows without a key: it takes a while to check and count them.
+const LARGE: &str = "
+import sqlite3
+database = sqlite3.connect('data.sqlite')
+database.execute('create table data (a, b)')
+database.executemany('insert into data values (?, ?)', ((n, 'text %d' % n) for n in range(500000)))
+database.commit()
+";
 
 fn sandbox() -> Result<()> {
     let site = serve()?;

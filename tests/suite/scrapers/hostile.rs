@@ -124,7 +124,7 @@ fn hostile_haul(site: &Site) -> Result<Haul> {
 const SECRET: &str = "s3cret/value+with=signs";
 
 /// Control groups that a worker made and that are still there.
-fn groups_of(worker: u32) -> usize {
+pub(super) fn groups_of(worker: u32) -> usize {
     let trees = ["", "memory", "pids", "cpu", "unified"];
     let trees = trees
         .iter()

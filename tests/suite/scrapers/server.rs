@@ -11,7 +11,7 @@ use tests::{Bench, Browser, Haul, Need, Page, Running, http, wait};
 
 use super::{SANDBOX, SITE, copy, haul, serve};
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 const SECRET: &str = "n0t-for-anybodys-eyes";
 
 pub(super) fn add(bench: &mut Bench) {
@@ -115,7 +115,7 @@ fn data() -> Result<()> {
     Ok(())
 }
 
-fn set_secret(haul: &Haul, scraper: &str, name: &str, value: &str) -> Result<()> {
+pub(super) fn set_secret(haul: &Haul, scraper: &str, name: &str, value: &str) -> Result<()> {
     let file = haul.folder().join("secret.txt");
     fs::write(&file, value)?;
     let mut command = Command::new("sh");
