@@ -125,9 +125,7 @@ fn messages(from: ChildStdout) -> Receiver<Value> {
 impl Page<'_> {
     /// Goes to an address and waits until the page is there.
     pub fn open(&mut self, url: &str) -> Result<()> {
-        let answer = self
-            .browser
-            .call(Some(&self.session), "Page.navigate", &json!({ "url": url }))?;
+        let answer = self.call("Page.navigate", &json!({ "url": url }))?;
         if let Some(error) = answer.get("errorText") {
             bail!("{url}: {error}");
         }
@@ -137,9 +135,7 @@ impl Page<'_> {
     /// The value of an expression of JavaScript.
     pub fn evaluate(&mut self, expression: &str) -> Result<Value> {
         let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let answer = self
-            .browser
-            .call(Some(&self.session), "Runtime.evaluate", &parameters)?;
+        let answer = self.call("Runtime.evaluate", &parameters)?;
         ensure!(
             answer.get("exceptionDetails").is_none(),
             "{expression}: {}",
@@ -158,6 +154,65 @@ impl Page<'_> {
             Ok((last == json!(true)).then_some(()))
         });
         found.with_context(|| format!("the last value was {last}"))
+    }
+
+    /// Makes the window as large as that of a small phone: 360 times 640 CSS pixels.
+    pub fn as_on_a_phone(&mut self) -> Result<()> {
+        let size = json!({ "width": 360, "height": 640, "deviceScaleFactor": 2, "mobile": true });
+        self.call("Emulation.setDeviceMetricsOverride", &size)?;
+        Ok(())
+    }
+
+    /// Presses and releases a key: `Tab`, `Enter`, `Space`.
+    pub fn press(&mut self, key: &str) -> Result<()> {
+        let (key, code, number, text) = match key {
+            "Enter" => (key, key, 13, "\r"),
+            "Space" => (" ", key, 32, " "),
+            "Tab" => (key, key, 9, ""),
+            _ => bail!("no key {key} is known"),
+        };
+        for kind in ["keyDown", "keyUp"] {
+            let text = if kind == "keyDown" { text } else { "" };
+            self.call(
+                "Input.dispatchKeyEvent",
+                &json!({ "type": kind, "key": key, "code": code, "windowsVirtualKeyCode": number, "text": text }),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Presses Tab until an element that a selector finds has the focus.
+    pub fn tab_to(&mut self, selector: &str) -> Result<()> {
+        const MOST: usize = 200;
+        let is_there = format!("document.activeElement?.matches({}) ?? false", json!(selector));
+        for _ in 0..MOST {
+            if self.evaluate(&is_there)? == json!(true) {
+                return Ok(());
+            }
+            self.press("Tab")?;
+        }
+        bail!("{selector} cannot be reached with {MOST} times Tab")
+    }
+
+    /// Types text where the focus is.
+    pub fn write(&mut self, text: &str) -> Result<()> {
+        self.call("Input.insertText", &json!({ "text": text }))?;
+        Ok(())
+    }
+
+    /// What the browser tells screen readers: role and name of everything on the page that is not left out for them.
+    pub fn spoken(&mut self) -> Result<Vec<(String, String)>> {
+        let tree = self.call("Accessibility.getFullAXTree", &json!({}))?;
+        let nodes = tree["nodes"].as_array().context("no tree")?;
+        let told = nodes.iter().filter(|node| node["ignored"] != json!(true));
+        let text = |value: &Value| value["value"].as_str().unwrap_or_default().to_owned();
+        Ok(told
+            .map(|node| (text(&node["role"]), text(&node["name"])))
+            .collect())
+    }
+
+    fn call(&mut self, method: &str, parameters: &Value) -> Result<Value> {
+        self.browser.call(Some(&self.session), method, parameters)
     }
 
     /// The text of the first element that a selector finds.

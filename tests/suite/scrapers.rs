@@ -4,6 +4,7 @@ mod crashes;
 mod hostile;
 mod languages;
 mod origins;
+mod people;
 mod phases;
 mod server;
 mod spiral;
@@ -22,6 +23,7 @@ pub(crate) fn add(bench: &mut Bench) {
     languages::add(bench);
     hostile::add(bench);
     origins::add(bench);
+    people::add(bench);
     phases::add(bench);
     server::add(bench);
     crashes::add(bench);
