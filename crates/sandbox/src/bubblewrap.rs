@@ -4,14 +4,19 @@ mod launch;
 pub(crate) mod reaper;
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::backend::{Backend, Contained, Failure, Streams};
 use crate::groups::{self, Controls, Group, Version};
 use crate::job::Job;
+use crate::members;
 use crate::owner::Owner;
 use crate::sandbox::{Ability, Lack, SandboxOptions};
 use crate::uids;
@@ -54,6 +59,7 @@ impl Bubblewrap {
             .map(|groups| groups.hierarchies())
             .unwrap_or_default();
         groups::remove_orphans(&hierarchies);
+        end_orphans();
         let reaper = Reaper::start(&options.contain, owner.clone(), hierarchies).map_err(unready)?;
         Ok(Self {
             contain: options.contain,
@@ -83,6 +89,24 @@ impl Bubblewrap {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}{number}-{}", self.owner, job.name);
         Group::new(groups, name, &job.limits).map(Some)
+    }
+}
+
+/// Kills every bwrap, and so its job, whose worker and reaper are gone: one that was just being made when they were killed was bound to neither.
+fn end_orphans() {
+    for process in members::everybody() {
+        let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        let name = line
+            .split(|&byte| byte == 0)
+            .next()
+            .and_then(|name| str::from_utf8(name).ok());
+        if name
+            .and_then(Owner::of_group)
+            .is_some_and(|owner| owner.is_gone())
+        {
+            // Somebody else's cannot be killed, and need not be.
+            let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
+        }
     }
 }
 

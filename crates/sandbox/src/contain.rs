@@ -233,6 +233,7 @@ fn execute(order: &Order, tree: &Tree, control: &UnixStream, arguments: tree::Ar
         Err(error) => return error,
     };
     Command::new(&tree.bwrap)
+        .arg0(&tree.name)
         .env_clear()
         .args(["--args", &arguments.as_raw_fd().to_string()])
         .args(["--json-status-fd", &status.as_raw_fd().to_string(), "--"])

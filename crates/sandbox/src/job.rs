@@ -140,7 +140,7 @@ impl fmt::Debug for Job {
 /// Where the connections of a job arrive. The sockets are in the job's network and usable from here.
 #[derive(Debug)]
 pub struct Gateway {
-    /// Every TCP connection that the job makes, to whatever IPv4 address and port but 53: `SO_ORIGINAL_DST` of an accepted one tells which. Over
+    /// Every TCP connection that the job makes, to whatever IPv4 address and port but 53, and but its own 127.0.0.0/8: `SO_ORIGINAL_DST` of an accepted one tells which. Over
     /// IPv6 there is no way.
     pub connections: TcpListener,
     /// Every datagram to port 53. Other datagrams go nowhere.

@@ -78,7 +78,8 @@ fn hold(process: i32) -> Option<OwnedFd> {
     pidfd_open(Pid::from_raw(process)?, PidfdFlags::empty()).ok()
 }
 
-fn everybody() -> Vec<i32> {
+/// All processes of this machine, now.
+pub(crate) fn everybody() -> Vec<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())

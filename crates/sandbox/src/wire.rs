@@ -58,6 +58,8 @@ pub(crate) struct Order {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Tree {
     pub(crate) bwrap: PathBuf,
+    /// What bwrap calls itself in the list of processes: the owner, so that others see whether he is gone.
+    pub(crate) name: String,
     /// The work folder and what else is mounted, in this order.
     pub(crate) places: Vec<Place>,
     pub(crate) tmp_bytes: u64,

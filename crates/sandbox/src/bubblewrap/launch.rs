@@ -225,6 +225,7 @@ fn tree(machine: &Bubblewrap, job: &Job) -> Tree {
         .map(|mount| place(&mount.from, &mount.to, mount.writable));
     Tree {
         bwrap: machine.bwrap.clone(),
+        name: machine.owner.clone(),
         places: [place(&job.folder, Path::new("/app"), true)]
             .into_iter()
             .chain(mounts)

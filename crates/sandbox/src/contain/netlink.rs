@@ -5,7 +5,7 @@
 //! ip route add local 0.0.0.0/0 dev lo
 //! nft add table ip haul
 //! nft add chain ip haul out '{ type nat hook output priority -100; }'
-//! nft add rule ip haul out tcp dport != 53 redirect to :PORT
+//! nft add rule ip haul out ip daddr != 127.0.0.0/8 tcp dport != 53 redirect to :PORT
 //! ```
 
 use std::io;
@@ -23,6 +23,9 @@ const LOOPBACK: u32 = 1;
 const TABLE: &[u8] = b"haul\0";
 const CHAIN: &[u8] = b"out\0";
 const DNS_PORT: u16 = 53;
+/// Where an IPv4 header has the address that it goes to (RFC 791), and with what the addresses of the own machine begin.
+const DESTINATION: u32 = 16;
+const LOCALHOST: u8 = 127;
 
 /// Sets `lo` up.
 pub(super) fn loopback_up() -> io::Result<()> {
@@ -53,7 +56,7 @@ pub(super) fn all_addresses_local() -> io::Result<()> {
     )
 }
 
-/// Sends every TCP connection to this port of ours, but those to port 53.
+/// Sends every TCP connection to this port of ours, but those to port 53, and those to 127.0.0.0/8: a program may talk to itself.
 pub(super) fn redirect_tcp(port: u16) -> io::Result<()> {
     let mut batch = batch_mark(libc::NFNL_MSG_BATCH_BEGIN);
     batch.extend(nftables(libc::NFT_MSG_NEWTABLE, CREATE, &attribute(1, TABLE)));
@@ -90,13 +93,17 @@ fn rule(port: u16) -> Vec<u8> {
         b"meta\0",
         &[number(2, libc::NFT_META_L4PROTO as u32), register(1)],
     );
-    let transport_header = number(2, libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32);
-    let destination_port = [register(1), transport_header, number(3, 2), number(4, 2)];
+    let payload = |header: i32, at: u32, length: u32| {
+        let place = [number(2, header as u32), number(3, at), number(4, length)];
+        expression(b"payload\0", &[&[register(1)][..], &place].concat())
+    };
     let new_port = [register(1), nested(2, &[attribute(1, &port.to_be_bytes())])];
     let expressions = [
         protocol,
         compare(libc::NFT_CMP_EQ, &[libc::IPPROTO_TCP as u8]),
-        expression(b"payload\0", &destination_port),
+        payload(libc::NFT_PAYLOAD_NETWORK_HEADER, DESTINATION, 1),
+        compare(libc::NFT_CMP_NEQ, &[LOCALHOST]),
+        payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2),
         compare(libc::NFT_CMP_NEQ, &DNS_PORT.to_be_bytes()),
         expression(b"immediate\0", &new_port),
         expression(b"redir\0", &[register(1)]),

@@ -1,7 +1,7 @@
 //! Where connections of a job arrive.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context, Result, ensure};
 use sandbox::{Ability, Ended, Gateway, Network};
@@ -36,6 +36,7 @@ pub(crate) fn add(bench: &mut Bench) {
         "other_datagrams_and_ipv6_go_nowhere",
         nowhere,
     );
+    test_with(bench, Ability::Gateway, "a_job_may_talk_to_itself", itself);
     test_with(bench, Ability::Gateway, "the_gateway_dies_with_the_job", dies);
 }
 
@@ -68,7 +69,6 @@ fn connections() -> Result<()> {
     let targets = [
         ("192.0.2.7", 80),
         ("198.18.0.1", 443),
-        ("127.0.0.1", 22),
         ("169.254.169.254", 80),
         ("10.0.0.1", 65535),
     ];
@@ -91,6 +91,25 @@ fn connections() -> Result<()> {
             "{address}: {done:?}"
         );
     }
+    Ok(())
+}
+
+/// As programs do that drive a browser. Nobody of the machine can be meant: this is the job's own network.
+fn itself() -> Result<()> {
+    let outside = TcpListener::bind("127.0.0.1:0")?;
+    let port = outside.local_addr()?.port();
+    let script = format!(
+        "print defined connected('127.0.0.1', {port}) ? 'reached' : 'nobody'; \
+         my $own = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die; \
+         if (!fork) {{ my $one = $own->accept; $one->recv(my $hello, 99); $one->send('itself'); exit }} \
+         print connected('127.0.0.1', $own->sockport)"
+    );
+    let case = case(&script)?;
+    let (started, _gateway) = start(&case)?;
+    let done = started.wait()?;
+    ensure!(done.stdout == "nobodyitself", "{done:?}");
+    outside.set_nonblocking(true)?;
+    ensure!(outside.accept().is_err(), "a job reached this machine");
     Ok(())
 }
 
