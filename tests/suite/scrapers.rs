@@ -2,6 +2,7 @@
 
 mod crashes;
 mod hostile;
+mod installers;
 mod languages;
 mod origins;
 mod people;
@@ -22,6 +23,7 @@ const SITE: &str = "site.test";
 pub(crate) fn add(bench: &mut Bench) {
     languages::add(bench);
     hostile::add(bench);
+    installers::add(bench);
     origins::add(bench);
     people::add(bench);
     phases::add(bench);

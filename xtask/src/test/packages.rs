@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A program, and the Debian package that brings it; a package of libraries is its own sign.
-const NEEDED: [(&str, &str); 26] = [
+const NEEDED: [(&str, &str); 30] = [
     ("bwrap", "bubblewrap"),
     ("chromium", "chromium"),
     ("git", "git"),
@@ -36,6 +36,11 @@ const NEEDED: [(&str, &str); 26] = [
     ("redis-server", "redis-server"),
     ("ruby", "ruby"),
     ("ruby-sqlite3", "ruby-sqlite3"),
+    // What installs the dependencies of scrapers.
+    ("composer", "composer"),
+    ("cpanm", "cpanminus"),
+    ("npm", "npm"),
+    ("pip3", "python3-pip"),
     ("sqlite3", "sqlite3"),
 ];
 

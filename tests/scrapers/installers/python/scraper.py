@@ -1,0 +1,5 @@
+import dep
+import scraperwiki
+
+scraperwiki.sql.save(["id"], {"id": 1})
+print(f"{dep.NAME}, and {scraperwiki.__name__}")
