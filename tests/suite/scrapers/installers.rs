@@ -40,10 +40,10 @@ fn installed(language: &str) -> Result<()> {
         .display()
         .to_string();
     let ended = haul.expect(0, &["run", "--strict", &folder])?;
-    ensure!(ended.stderr.contains("the dependency, and"), "{ended:#?}");
+    ensure!(ended.stdout.contains("the dependency, and"), "{ended:#?}");
     let asked = registry.asked().len();
     let again = haul.expect(0, &["run", "--strict", &folder])?;
-    ensure!(again.stderr.contains("the dependency, and"), "{again:#?}");
+    ensure!(again.stdout.contains("the dependency, and"), "{again:#?}");
     ensure!(registry.asked().len() == asked, "it was built twice: {again:#?}");
     Ok(())
 }
