@@ -4,6 +4,7 @@ mod crashes;
 mod hostile;
 mod installers;
 mod languages;
+mod letters;
 mod origins;
 mod people;
 mod phases;
@@ -28,6 +29,7 @@ pub(crate) fn add(bench: &mut Bench) {
     people::add(bench);
     phases::add(bench);
     server::add(bench);
+    letters::add(bench);
     crashes::add(bench);
     spiral::add(bench);
 }

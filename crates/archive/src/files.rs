@@ -21,8 +21,10 @@ const READ_BYTES: usize = 256 << 10;
 pub enum Artifact {
     /// A version of its data.
     Dataset(Checksum),
-    /// Code that was sent.
+    /// Code that was sent, to stay.
     Upload(Checksum),
+    /// Code that was sent to be run once.
+    Sent(Checksum),
     /// The log of a run.
     Log(RunId),
     /// What a run said and heard.
@@ -36,6 +38,7 @@ impl Artifact {
         let (kind, name) = match self {
             Self::Dataset(checksum) => ("dataset", format!("{checksum}.sqlite")),
             Self::Upload(checksum) => ("upload", format!("{checksum}.tar")),
+            Self::Sent(checksum) => ("sent", format!("{checksum}.tar")),
             Self::Log(run) => ("log", format!("{run}.zst")),
             Self::Cassette(run) => ("cassette", format!("{run}.cassette")),
             Self::Rejected(run) => ("rejected", format!("{run}.sqlite")),
@@ -51,7 +54,7 @@ impl Artifact {
 
     fn checksum(&self) -> Option<&Checksum> {
         match self {
-            Self::Dataset(checksum) | Self::Upload(checksum) => Some(checksum),
+            Self::Dataset(checksum) | Self::Upload(checksum) | Self::Sent(checksum) => Some(checksum),
             Self::Log(_) | Self::Cassette(_) | Self::Rejected(_) => None,
         }
     }
@@ -88,6 +91,16 @@ impl Archive {
     ) -> Result<(), ArchiveError> {
         self.fetch_file(&artifact.path(scraper), artifact.checksum(), to)
             .await
+    }
+
+    /// Whether this artifact is here.
+    pub async fn has_artifact(&self, scraper: &ScraperId, artifact: &Artifact) -> Result<bool, ArchiveError> {
+        let path = artifact.path(scraper);
+        match self.store.head(&path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(self.failed(&format!("look for {path}"), error)),
+        }
     }
 
     /// Removes an artifact; nothing where there is none.
@@ -139,21 +152,19 @@ impl Archive {
         checksum: Option<&Checksum>,
         to: &FilePath,
     ) -> Result<(), ArchiveError> {
-        let partial = to.with_extension("partial");
-        // What a killed process left would be in the way.
-        let _ = tokio::fs::remove_file(&partial).await;
-        let received = self.receive(path, &partial).await;
-        let checked = match (received, checksum) {
-            (Ok(()), Some(checksum)) => self.check(path, checksum, &partial).await,
-            (received, _) => received,
-        };
-        if let Err(error) = checked {
-            // The partial file is of no use to anybody; that it could not be removed changes nothing.
-            let _ = tokio::fs::remove_file(&partial).await;
-            return Err(error);
+        let failed = |error: std::io::Error| self.failed(&format!("write {}", to.display()), error);
+        // A folder of its own, on the same disk: several may fetch one object to one place, and one that is linked must never be written to.
+        let near = to.parent().filter(|near| !near.as_os_str().is_empty());
+        let near = near.unwrap_or(FilePath::new("."));
+        let folder = tempfile::Builder::new().prefix(".fetching-").tempdir_in(near);
+        let folder = folder.map_err(failed)?;
+        let partial = folder.path().join("partial");
+        self.receive(path, &partial).await?;
+        if let Some(checksum) = checksum {
+            self.check(path, checksum, &partial).await?;
         }
-        let renamed = tokio::fs::rename(&partial, to).await;
-        renamed.map_err(|error| self.failed(&format!("write {}", to.display()), error))
+        // Who comes second replaces a file by the same bytes.
+        tokio::fs::rename(&partial, to).await.map_err(failed)
     }
 
     /// Brings an object into a file: from a bucket over many connections, from the same disk as a second name.
@@ -172,7 +183,7 @@ impl Archive {
             .map_err(|error| self.unreadable(path.as_ref(), error))?
             .into_stream();
         let failed = |error: std::io::Error| self.failed(&format!("write {}", to.display()), error);
-        let mut file = tokio::fs::File::create(to).await.map_err(failed)?;
+        let mut file = tokio::fs::File::create_new(to).await.map_err(failed)?;
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| self.failed(&format!("read {path}"), error))?;
             file.write_all(&piece).await.map_err(failed)?;

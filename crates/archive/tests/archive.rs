@@ -3,8 +3,8 @@
 
 mod s3;
 
-use archive::{Archive, ArchiveError, Kind, Manifest, PackVersion, Swap};
-use model::{ArchiveKey, Checksum, Host, Timestamp};
+use archive::{Archive, ArchiveError, Artifact, Kind, Manifest, PackVersion, Swap};
+use model::{ArchiveKey, Checksum, Host, RunId, ScraperId, Timestamp};
 use tempfile::TempDir;
 
 async fn on_every_store<F: AsyncFn(Archive)>(check: F) {
@@ -113,6 +113,69 @@ async fn a_pack_arrives_whole_or_not_at_all() {
             .map(|e| e.unwrap().file_name())
             .collect();
         assert_eq!(left.len(), 2, "only what was whole is left: {left:?}");
+    })
+    .await;
+}
+
+fn scraper() -> ScraperId {
+    "ann/bus".parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_runs_leave_is_kept_apart_and_can_be_removed() {
+    on_every_store(async |archive| {
+        let folder = TempDir::new().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        std::fs::write(&from, b"code").unwrap();
+        let checksum = Checksum::of(b"code");
+        let all = [
+            Artifact::Dataset(checksum),
+            Artifact::Upload(checksum),
+            Artifact::Sent(checksum),
+            Artifact::Log(RunId(7)),
+            Artifact::Cassette(RunId(7)),
+            Artifact::Rejected(RunId(7)),
+        ];
+        for artifact in &all {
+            archive.put_artifact(&scraper(), artifact, &from).await.unwrap();
+        }
+        for artifact in &all {
+            archive.fetch_artifact(&scraper(), artifact, &to).await.unwrap();
+            assert_eq!(std::fs::read(&to).unwrap(), b"code");
+            archive.delete_artifact(&scraper(), artifact).await.unwrap();
+            let error = archive
+                .fetch_artifact(&scraper(), artifact, &to)
+                .await
+                .unwrap_err();
+            assert!(matches!(error, ArchiveError::NotFound { .. }), "{error}");
+        }
+    })
+    .await;
+}
+
+/// In a folder a fetched file is the archive's own by a second name: whoever writes to it destroys the only copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_may_fetch_one_object_to_one_place() {
+    on_every_store(async |archive| {
+        let folder = TempDir::new().unwrap();
+        let bytes = vec![7; 300_000];
+        let (from, checksum) = (folder.path().join("from"), Checksum::of(&bytes));
+        std::fs::write(&from, &bytes).unwrap();
+        let artifact = Artifact::Dataset(checksum);
+        archive.put_artifact(&scraper(), &artifact, &from).await.unwrap();
+        for round in 0..20 {
+            let to = folder.path().join(format!("{round}.sqlite"));
+            let fetching: Vec<_> = (0..8)
+                .map(|_| {
+                    let (archive, artifact, to) = (archive.clone(), artifact.clone(), to.clone());
+                    tokio::spawn(async move { archive.fetch_artifact(&scraper(), &artifact, &to).await })
+                })
+                .collect();
+            for fetched in fetching {
+                fetched.await.unwrap().unwrap();
+            }
+            assert!(std::fs::read(&to).unwrap() == bytes);
+        }
     })
     .await;
 }

@@ -70,7 +70,6 @@
 //! # }
 //! ```
 
-pub mod address;
 mod announce;
 mod applier;
 mod bounds;

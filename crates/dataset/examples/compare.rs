@@ -59,7 +59,7 @@ fn measure(name: &str, old: &Path, new: &Path, rounds: u64) -> Result<()> {
         let start = Instant::now();
         let by_key = compare(Some(old), new, &options)?["data"].rows;
         let keyed = start.elapsed();
-        let by_rowid = rowid_counts(Some(old), new)?;
+        let by_rowid = rowid_counts(Some(old), new, options.time)?;
         let rowids = start.elapsed();
         let by_morph = morph(old, new)?;
         let all = start.elapsed();

@@ -101,14 +101,14 @@ pub fn compare(old: Option<&Path>, new: &Path, options: &Options) -> Result<Comp
 }
 
 /// The numbers of morph: rows by rowid, their values by place, over all tables (a row that was replaced counts as removed and added). Tables without
-/// rowids count by key.
+/// rowids count by key. It may take `time`.
 ///
 /// # Errors
 ///
 /// As [`compare`].
-pub fn rowid_counts(old: Option<&Path>, new: &Path) -> Result<RowCounts, QueryError> {
+pub fn rowid_counts(old: Option<&Path>, new: &Path, time: Duration) -> Result<RowCounts, QueryError> {
     let pair = Pair::open(old, new)?;
-    pair.work(Options::default().time, || {
+    pair.work(time, || {
         let mut all = RowCounts::default();
         for table in pair.tables()? {
             let plan = match table.plan_by_rowid() {

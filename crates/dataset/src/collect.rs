@@ -57,6 +57,9 @@ pub enum Rejected {
     /// It is a link, a folder, a FIFO, ...
     #[error("data.sqlite is {0}, not a file; write the data into a file of that name")]
     NotAFile(&'static str),
+    /// The scraper took away the permission to read it.
+    #[error("data.sqlite cannot be read: its permissions say so; leave them as they are made")]
+    Unreadable,
     /// It is larger than it may be.
     #[error(
         "data.sqlite has {bytes} bytes with its journal; the limit is {limit}; keep less, or ask for more"
@@ -68,7 +71,7 @@ pub enum Rejected {
         limit: u64,
     },
     /// SQLite finds it damaged, or it is no database.
-    #[error("data.sqlite is damaged: {0}; the last good version stays in force")]
+    #[error("data.sqlite is damaged: {0}")]
     Damaged(String),
     /// Checking it took too long.
     #[error("data.sqlite could not be checked within {0} ms; keep less in it")]
@@ -188,6 +191,7 @@ fn refused(folder: &OwnedFd, name: &str, error: Errno) -> Rejected {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
             Rejected::NotAFile(kind(FileType::from_raw_mode(stat.st_mode)))
         }
+        _ if error == Errno::ACCESS => Rejected::Unreadable,
         _ => failed("opening data.sqlite")(error),
     }
 }
@@ -290,10 +294,7 @@ fn check(connection: &Connection) -> rusqlite::Result<Result<(u64, u64), Rejecte
     connection.execute_batch("PRAGMA ignore_check_constraints=ON")?;
     let tables = schema::tables(connection)?;
     let found: String = match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)) {
-        Err(error) if message(&error).starts_with("no such module") => {
-            // A virtual table of a library that only the scraper has: its data is in ordinary tables.
-            quick_check_each(connection, &tables)?
-        }
+        Err(error) if is_for_each(&error) => quick_check_each(connection, &tables)?,
         found => found?,
     };
     if found != "ok" {
@@ -304,6 +305,12 @@ fn check(connection: &Connection) -> rusqlite::Result<Result<(u64, u64), Rejecte
         rows += table.count(connection)?;
     }
     Ok(Ok((tables.len() as u64, rows)))
+}
+
+/// Whether tables must be checked one by one: there is a virtual table of a library that only the scraper has (its data is in ordinary tables), or so many
+/// that checking them all is too long a program.
+fn is_for_each(error: &rusqlite::Error) -> bool {
+    message(error).starts_with("no such module") || error.sqlite_error_code() == Some(ErrorCode::OutOfMemory)
 }
 
 fn quick_check_each(connection: &Connection, tables: &[schema::Shape]) -> rusqlite::Result<String> {

@@ -79,6 +79,7 @@ impl Version {
             Some(path) => open::for_reading(path, CACHE_BYTES)?,
             None => Connection::open_in_memory()?,
         };
+        open::accept_any_order(&connection)?;
         let encoding: String = connection.query_row("PRAGMA encoding", [], |row| row.get(0))?;
         let is_utf8 = encoding == "UTF-8";
         if !is_utf8 {

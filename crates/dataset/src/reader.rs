@@ -86,6 +86,7 @@ impl Reader {
     pub fn open(path: &Path, limits: ReaderLimits) -> Result<Self, QueryError> {
         let unreadable = |error: rusqlite::Error| QueryError::Unreadable(message(&error));
         let mut connection = open::for_reading(path, limits.max_memory_bytes / 4).map_err(unreadable)?;
+        open::limit_questions(&connection).map_err(unreadable)?;
         let clock = Clock::watch(&mut connection).map_err(unreadable)?;
         costly::limit(&connection, limits.max_value_bytes).map_err(unreadable)?;
         connection.authorizer(Some(permit)).map_err(unreadable)?;

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -90,9 +90,18 @@ fn start(server: SocketAddr, connections: usize) -> Result<(Proxy, SocketAddr)> 
     let policy = Policy {
         allow_private: true,
         max_connections: connections + 1,
+        max_connections_per_site: usize::MAX,
+        gap: Duration::ZERO,
         ..Policy::default()
     };
-    let proxy = Proxy::start_with(Only(server), sockets, policy, None, Arc::new(|_: &str| {}))?;
+    let proxy = Proxy::start_with(
+        Only(server),
+        sockets,
+        policy,
+        Arc::default(),
+        None,
+        Arc::new(|_: &str| {}),
+    )?;
     Ok((proxy, address))
 }
 

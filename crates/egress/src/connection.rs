@@ -16,7 +16,7 @@ use crate::visits::Host;
 
 /// How long a client may take to say whom it calls, where nothing else tells it. Clients of some protocols wait for the server.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
-/// How long it may take for that where the connection waits for nothing else.
+/// How long it may take for that where the connection waits for nothing else: once it has begun, or where a tape records.
 pub(crate) const WHOLE_OPENING: Duration = Duration::from_secs(10);
 /// How long a client may take to hear a refusal, and how much it may send meanwhile.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ async fn lead(gate: &Arc<Gate>, client: TcpStream) -> io::Result<()> {
     let target = gate.target(gate.outside.target(&client)?);
     let mut opening = Opening::default();
     let speech = if target.name.is_none() || gate.tape.is_some() {
-        opening.read(&client, FIRST_WORDS).await?
+        opening.read(&client, patience(gate)).await?
     } else {
         Speech::Silent
     };
@@ -59,6 +59,15 @@ async fn lead(gate: &Arc<Gate>, client: TcpStream) -> io::Result<()> {
             Box::pin(tape.serve(gate.clone(), call, client)).await
         }
         _ => pass(gate, &target, &host, opening, client).await,
+    }
+}
+
+/// How long a client's first words are waited for. What a tape does not take, nobody else may be ready for: the run trusts only the tape's authority.
+fn patience(gate: &Gate) -> Duration {
+    match &gate.tape {
+        None => FIRST_WORDS,
+        Some(tape) if tape.is_replay() => gate.policy.idle_timeout,
+        Some(_) => WHOLE_OPENING,
     }
 }
 
@@ -92,9 +101,13 @@ async fn connect_and_splice(
     opening: &mut Opening,
     client: &mut TcpStream,
 ) -> Result<(), Stop> {
-    let server = gate.dial(target, host).await?;
+    let (server, _place) = tokio::select! {
+        dialled = gate.dial(target, host) => dialled?,
+        () = opening.is_abandoned(client) => return Err(Stop::Broken(io::ErrorKind::ConnectionAborted.into())),
+    };
     host.connections.fetch_add(1, Ordering::Relaxed);
-    let judge = |speech: &Speech| gate.judge_names(target, speech);
+    let is_judged = !gate.policy.deny.is_empty();
+    let judge = is_judged.then_some(|speech: &Speech| gate.judge_opening(target, speech));
     splice(client, server, opening, judge, host, gate.policy.idle_timeout).await
 }
 
@@ -103,7 +116,7 @@ async fn turn_away(mut client: TcpStream, mut opening: Opening, sentence: &str) 
     match opening.read(&client, FAREWELL).await? {
         Speech::Http(_) => client.write_all(forbidden(sentence).as_bytes()).await?,
         Speech::Tls(_) => client.write_all(&ACCESS_DENIED).await?,
-        Speech::Other | Speech::Silent => {}
+        Speech::Other | Speech::Cut | Speech::Silent => {}
     }
     client.shutdown().await?;
     // Closing while the client still sends would take the answer away from it.

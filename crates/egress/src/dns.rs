@@ -14,8 +14,9 @@ use tokio::sync::Semaphore;
 
 use crate::gate::Gate;
 
-/// Questions at a time.
+/// Questions at a time over UDP, and over TCP, where each keeps a connection.
 const QUESTIONS_MAX: usize = 64;
+const CONNECTIONS_MAX: usize = 8;
 /// The longest question: one name of 255 bytes and some options.
 const QUESTION_BYTES_MAX: usize = 4096;
 /// The header, which every message has.
@@ -35,11 +36,15 @@ const DATAGRAM_BYTES: u16 = 1232;
 pub(crate) fn start(gate: &Arc<Gate>, datagrams: UdpSocket, connections: TcpListener) -> io::Result<()> {
     datagrams.set_nonblocking(true)?;
     connections.set_nonblocking(true)?;
-    let places = Arc::new(Semaphore::new(QUESTIONS_MAX));
+    let places = |most| Arc::new(Semaphore::new(most));
     let datagrams = Arc::new(tokio::net::UdpSocket::from_std(datagrams)?);
     let connections = tokio::net::TcpListener::from_std(connections)?;
-    gate.spawn(serve_datagrams(gate.clone(), datagrams, places.clone()));
-    gate.spawn(serve_connections(gate.clone(), connections, places));
+    gate.spawn(serve_datagrams(gate.clone(), datagrams, places(QUESTIONS_MAX)));
+    gate.spawn(serve_connections(
+        gate.clone(),
+        connections,
+        places(CONNECTIONS_MAX),
+    ));
     Ok(())
 }
 

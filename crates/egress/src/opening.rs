@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 const OPENING_BYTES_MAX: usize = 16 * 1024;
 /// What is read at once.
 const READ_BYTES: usize = 4 * 1024;
+/// A record of the handshake protocol (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 0x16;
 
 /// What a client speaks, by its first bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(crate) enum Speech {
     Http(Option<String>),
     /// Something else.
     Other,
+    /// The beginning of TLS or HTTP, which does not say (in time, or in 16 KiB) whom it calls.
+    Cut,
     /// Nothing: it waits for the server, or has closed.
     Silent,
 }
@@ -29,7 +33,7 @@ impl Speech {
     pub(crate) fn host(&self) -> Option<&str> {
         match self {
             Self::Tls(host) | Self::Http(host) => host.as_deref(),
-            Self::Other | Self::Silent => None,
+            Self::Other | Self::Cut | Self::Silent => None,
         }
     }
 }
@@ -49,8 +53,38 @@ impl Opening {
     pub(crate) async fn read(&mut self, client: &TcpStream, patience: Duration) -> io::Result<Speech> {
         match tokio::time::timeout(patience, self.read_all(client)).await {
             Ok(speech) => speech,
-            Err(_) => Ok(self.as_it_is()),
+            Err(_) if self.bytes.is_empty() => Ok(Speech::Silent),
+            Err(_) => Ok(Speech::Cut),
         }
+    }
+
+    /// As [`Self::read`], where the client may be silent for as long as it likes before.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks.
+    pub(crate) async fn await_and_read(
+        &mut self,
+        client: &TcpStream,
+        patience: Duration,
+    ) -> io::Result<Speech> {
+        if self.bytes.is_empty() && self.fill(client).await? == 0 {
+            return Ok(Speech::Silent);
+        }
+        self.read(client, patience).await
+    }
+
+    /// Waits until the client has given up: it has broken the connection, or closed its side in the middle of TLS, which needs both.
+    pub(crate) async fn is_abandoned(&mut self, client: &TcpStream) {
+        while self.bytes.len() < OPENING_BYTES_MAX {
+            match self.fill(client).await {
+                Err(_) => return,
+                Ok(0) if self.bytes.first() == Some(&HANDSHAKE) => return,
+                Ok(0) => break,
+                Ok(_) => {}
+            }
+        }
+        std::future::pending::<()>().await;
     }
 
     async fn read_all(&mut self, client: &TcpStream) -> io::Result<Speech> {
@@ -58,21 +92,22 @@ impl Opening {
             if let Some(speech) = speech(&self.bytes) {
                 return Ok(speech);
             }
-            client.readable().await?;
-            self.bytes.reserve(READ_BYTES);
-            match client.try_read_buf(&mut self.bytes) {
-                Ok(0) => return Ok(self.as_it_is()),
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                Ok(_) | Err(_) => {}
+            if self.fill(client).await? == 0 {
+                let is_silent = self.bytes.is_empty();
+                return Ok(if is_silent { Speech::Silent } else { Speech::Other });
             }
         }
     }
 
-    fn as_it_is(&self) -> Speech {
-        if self.bytes.is_empty() {
-            Speech::Silent
-        } else {
-            Speech::Other
+    /// Reads some more; 0 at the end.
+    async fn fill(&mut self, client: &TcpStream) -> io::Result<usize> {
+        loop {
+            client.readable().await?;
+            self.bytes.reserve(READ_BYTES);
+            match client.try_read_buf(&mut self.bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
         }
     }
 
@@ -84,13 +119,13 @@ impl Opening {
 
 /// What these first bytes are; nothing when that needs more of them.
 fn speech(bytes: &[u8]) -> Option<Speech> {
-    let is_full = bytes.len() >= OPENING_BYTES_MAX;
-    match bytes.first()? {
-        // A record of the handshake protocol (RFC 8446, section 5.1).
-        0x16 => tls(bytes).or(is_full.then_some(Speech::Other)),
-        b'A'..=b'Z' => http(bytes, is_full),
+    let speech = match bytes.first()? {
+        &HANDSHAKE => tls(bytes),
+        // Servers pass over empty lines before a request (RFC 9112, section 2.2).
+        b'A'..=b'Z' | b'\r' | b'\n' => http(bytes.trim_ascii_start()),
         _ => Some(Speech::Other),
-    }
+    };
+    speech.or((bytes.len() >= OPENING_BYTES_MAX).then_some(Speech::Cut))
 }
 
 fn tls(mut bytes: &[u8]) -> Option<Speech> {
@@ -113,7 +148,7 @@ fn tls(mut bytes: &[u8]) -> Option<Speech> {
 }
 
 /// The head of a request is scanned rather than parsed, because what a parser refuses a server may still accept.
-fn http(bytes: &[u8], is_full: bool) -> Option<Speech> {
+fn http(bytes: &[u8]) -> Option<Speech> {
     let method = bytes
         .iter()
         .take(20)
@@ -123,12 +158,15 @@ fn http(bytes: &[u8], is_full: bool) -> Option<Speech> {
         Some(_) => return Some(Speech::Other),
         None => return None,
     }
-    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    let request = complete(lines.next()?);
-    if let Some(host) = request.and_then(absolute_host) {
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').map_while(complete);
+    let request = lines.next()?;
+    if !names_http(request) {
+        return Some(Speech::Other);
+    }
+    if let Some(host) = absolute_host(request) {
         return Some(Speech::Http(Some(host)));
     }
-    for line in lines.map_while(complete) {
+    for line in lines {
         if line.is_empty() {
             return Some(Speech::Http(None));
         }
@@ -136,7 +174,14 @@ fn http(bytes: &[u8], is_full: bool) -> Option<Speech> {
             return Some(Speech::Http(Some(host)));
         }
     }
-    is_full.then_some(Speech::Http(None))
+    None
+}
+
+/// Whether a line ends like that of a request: other protocols begin with words in capitals, too.
+fn names_http(line: &[u8]) -> bool {
+    let words = line.trim_ascii_end().rsplit(u8::is_ascii_whitespace);
+    let version = words.take(1).find_map(|word| word.get(..5));
+    version.is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/"))
 }
 
 /// A line without its end, when it has one.
@@ -204,6 +249,7 @@ mod tests {
             "GET http://a@denied.example:80/x HTTP/1.1\r\nHost: b\r\n",
             Some("denied.example"),
         );
+        check_http("\r\n\nGET / http/1.1 \r\nHost: a\r\n", Some("a"));
         check_http("GET / HTTP/1.0\r\n\r\nHost: body.example\r\n", None);
         check_http("GET / HTTP/1.1\r\nHost: <script>\r\n\r\n", None);
     }
@@ -213,7 +259,16 @@ mod tests {
         check("", None);
         check("GE", None);
         check("GET / HTTP/1.1\r\nHost: exam", None);
-        check("PING\r\n", Some(&Speech::Other));
+        check("GET / HT", None);
+        for other in [
+            "PING\r\n",
+            "USER a\r\n",
+            "NICK x y\r\n",
+            "HELO a\r\n",
+            "GET /\r\n",
+        ] {
+            check(other, Some(&Speech::Other));
+        }
         check("SSH-2.0-OpenSSH\r\n", Some(&Speech::Other));
         check("\0", Some(&Speech::Other));
         check("\u{16}", None);
@@ -223,9 +278,10 @@ mod tests {
     #[test]
     fn an_opening_that_never_ends_is_decided_at_the_limit() {
         let endless = format!("GET /{} HTTP/1.1", "a".repeat(OPENING_BYTES_MAX));
-        check_http(&endless, None);
+        check(&endless, Some(&Speech::Cut));
         let headers = format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(OPENING_BYTES_MAX));
-        check_http(&headers, None);
+        check(&headers, Some(&Speech::Cut));
+        check(&"\r\n".repeat(OPENING_BYTES_MAX), Some(&Speech::Cut));
     }
 
     proptest! {

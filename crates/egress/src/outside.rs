@@ -2,9 +2,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
-use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{getsockopt, sockopt};
 use tokio::net::TcpStream;
+
+/// Where the machine's own names are.
+const HOSTS: &str = "/etc/hosts";
 
 /// What only the machine knows.
 #[async_trait]
@@ -43,22 +45,31 @@ impl Outside for Machine {
         Ok(original.unwrap_or(local))
     }
 
+    /// A name is taken as it is: `x.gov` is not looked for below the domains that this machine searches, where somebody else may be found. Names of its hosts
+    /// file are found, too.
     async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let found = tokio::net::lookup_host((name, 0)).await?;
+        let hosts = tokio::fs::read_to_string(HOSTS).await.unwrap_or_default();
+        let known = if lists(&hosts, name) {
+            name
+        } else {
+            &format!("{name}.")
+        };
+        let found = tokio::net::lookup_host((known, 0)).await?;
         Ok(found.map(|address| address.ip()).collect())
     }
 
     fn own(&self) -> Vec<IpAddr> {
-        let Ok(interfaces) = getifaddrs() else {
-            return Vec::new();
-        };
-        let addresses = interfaces.filter_map(|interface| interface.address);
-        let v4_or_v6 = addresses.filter_map(|address| {
-            let v4 = address.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|address| address.ip().into()))
-        });
-        v4_or_v6.collect()
+        address::own()
     }
+}
+
+/// Whether a name is in a hosts file (hosts(5)).
+fn lists(hosts: &str, name: &str) -> bool {
+    hosts.lines().any(|line| {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut names = line.split_whitespace().skip(1);
+        names.any(|listed| listed.eq_ignore_ascii_case(name))
+    })
 }
 
 fn v4(address: nix::libc::sockaddr_in) -> SocketAddr {
@@ -68,4 +79,24 @@ fn v4(address: nix::libc::sockaddr_in) -> SocketAddr {
 
 fn v6(address: nix::libc::sockaddr_in6) -> SocketAddr {
     SocketAddr::from((address.sin6_addr.s6_addr, u16::from_be(address.sin6_port)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hosts_file_lists_names_behind_addresses() {
+        let hosts = "# 10.0.0.1 commented\n127.0.0.1 localhost\n\n10.0.0.2\tData.Corp  data # old\n";
+        for (name, expected) in [
+            ("localhost", true),
+            ("data.corp", true),
+            ("data", true),
+            ("commented", false),
+            ("old", false),
+            ("10.0.0.2", false),
+        ] {
+            assert_eq!(lists(hosts, name), expected, "{name}");
+        }
+    }
 }

@@ -1,10 +1,18 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::address::{self, Kind};
+use address::Kind;
+use nix::sys::resource::{Resource, getrlimit};
 
 /// Mail between servers. See the crate's documentation.
 const MAIL_PORT: u16 = 25;
+/// Descriptors that a process needs for everything but connections of runs, and for each run beside its connections: sockets for names, pipes, its log.
+const DESCRIPTORS_KEPT: u64 = 512;
+const DESCRIPTORS_KEPT_PER_RUN: u64 = 32;
+/// Descriptors of a connection: the client's, and those of the two addresses that may be tried at a time.
+const DESCRIPTORS_PER_CONNECTION: u64 = 3;
+/// Names that all runs of a process may look up at a time. Each keeps a thread, of 512 that wait for disks and databases as well.
+const LOOKUPS_OF_ALL_RUNS: usize = 256;
 
 /// A name and port that are found at an address of the operator's choice, as with `curl --resolve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +28,8 @@ pub struct Resolve {
 /// Whom a run may talk to, and how fast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Let private and loopback addresses be reached, and those of this machine. Link-local addresses and others where clouds serve the machine's metadata
-    /// (169.254.169.254, fd00:ec2::254) never are.
+    /// Let private and loopback addresses be reached, and those of this machine. Those where clouds serve the machine's metadata, all of link-local among them,
+    /// never are.
     pub allow_private: bool,
     /// Names with addresses of the operator's choice.
     pub resolve: Vec<Resolve>,
@@ -31,9 +39,13 @@ pub struct Policy {
     pub max_connections: usize,
     /// Hosts of one run, both those that it asks for and those that it talks to; further ones are refused. At most 130,815.
     pub max_hosts: usize,
-    /// Between two new connections to one host. The second one waits.
+    /// Names looked up at a time, for one run. Further ones wait.
+    pub max_lookups: usize,
+    /// Connections at a time to one site, of all runs together; see [`Pace`](crate::Pace). Further ones wait.
+    pub max_connections_per_site: usize,
+    /// Between two new connections to one site, of all runs together, on the average; see [`Pace`](crate::Pace). The second one waits. Zero: none.
     pub gap: Duration,
-    /// How long a connection may take to be made, the name's resolution included.
+    /// How long a name may be looked up, and then how long a connection may take to be made.
     pub connect_timeout: Duration,
     /// How long a connection may be silent.
     pub idle_timeout: Duration,
@@ -47,7 +59,9 @@ impl Default for Policy {
             deny: Vec::new(),
             max_connections: 256,
             max_hosts: 10_000,
-            gap: Duration::ZERO,
+            max_lookups: 16,
+            max_connections_per_site: 32,
+            gap: Duration::from_millis(100),
             connect_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(600),
         }
@@ -55,6 +69,25 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// This, for as many runs at a time: none has more connections and lookups than its part of what this process may have by its limit of open files, and by
+    /// the threads that it looks names up with.
+    #[must_use]
+    pub fn for_each_of(self, runs: u32) -> Self {
+        let runs = runs.max(1);
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1_024, |(soft, _)| soft);
+        let kept = DESCRIPTORS_KEPT + DESCRIPTORS_KEPT_PER_RUN * u64::from(runs);
+        let connections = limit.saturating_sub(kept) / DESCRIPTORS_PER_CONNECTION / u64::from(runs);
+        let lookups = LOOKUPS_OF_ALL_RUNS / usize::try_from(runs).unwrap_or(usize::MAX);
+        Self {
+            max_connections: self
+                .max_connections
+                .min(usize::try_from(connections).unwrap_or(usize::MAX))
+                .max(1),
+            max_lookups: self.max_lookups.min(lookups).max(1),
+            ..self
+        }
+    }
+
     /// Where the operator says that a host is.
     pub(crate) fn resolved(&self, host: &str, port: u16) -> Option<SocketAddr> {
         let mut answers = self.resolve.iter();
@@ -98,10 +131,11 @@ impl Policy {
     /// What to say when not.
     pub(crate) fn judge(&self, host: &str, address: SocketAddr, own: &[IpAddr]) -> Result<(), String> {
         judge_chosen(host, address)?;
-        let what = match address::kind(address.ip()) {
+        let reached = address::reached(address.ip());
+        let what = match address::kind(reached) {
             _ if self.allow_private => return Ok(()),
             Kind::Private | Kind::Metadata => "a private address",
-            Kind::Public if own.contains(&address.ip()) => "an address of this machine",
+            Kind::Public if own.contains(&reached) => "an address of this machine",
             Kind::Public => return Ok(()),
         };
         let place = place(host, address);
@@ -200,5 +234,28 @@ mod tests {
         let policy = Policy::default();
         assert!(policy.judge("h", "1.1.1.1:5432".parse().unwrap(), &own).is_err());
         assert!(policy.judge("h", "1.1.1.2:5432".parse().unwrap(), &own).is_ok());
+        for form in [
+            "[::ffff:1.1.1.1]:5432",
+            "[64:ff9b::1.1.1.1]:5432",
+            "[2002:101:101::]:5432",
+        ] {
+            assert!(policy.judge("h", form.parse().unwrap(), &own).is_err(), "{form}");
+        }
+    }
+
+    #[test]
+    fn many_runs_share_what_the_process_has() {
+        let of = |runs| Policy::default().for_each_of(runs);
+        assert_eq!(of(1).max_lookups, 16);
+        assert_eq!(of(64).max_lookups, 4);
+        assert_eq!((of(u32::MAX).max_connections, of(u32::MAX).max_lookups), (1, 1));
+        let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        for runs in [1, 4, 30] {
+            let sockets = of(runs).max_connections as u64 * u64::from(runs) * DESCRIPTORS_PER_CONNECTION;
+            assert!(
+                sockets <= limit.max(DESCRIPTORS_PER_CONNECTION * u64::from(runs)),
+                "{runs}: {sockets}"
+            );
+        }
     }
 }

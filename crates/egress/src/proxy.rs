@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::gate::{Gate, Refused};
 use crate::outside::{Machine, Outside};
+use crate::pace::Pace;
 use crate::policy::Policy;
 use crate::tape::Tape;
 use crate::visits::Visit;
@@ -37,8 +38,14 @@ impl Proxy {
     /// # Errors
     ///
     /// When a socket cannot be used.
-    pub fn start(sockets: Sockets, policy: Policy, tape: Option<Tape>, refused: Refused) -> io::Result<Self> {
-        Self::start_with(Machine, sockets, policy, tape, refused)
+    pub fn start(
+        sockets: Sockets,
+        policy: Policy,
+        pace: Arc<Pace>,
+        tape: Option<Tape>,
+        refused: Refused,
+    ) -> io::Result<Self> {
+        Self::start_with(Machine, sockets, policy, pace, tape, refused)
     }
 
     /// As [`Self::start`], with another machine's knowledge.
@@ -50,10 +57,11 @@ impl Proxy {
         outside: impl Outside,
         sockets: Sockets,
         policy: Policy,
+        pace: Arc<Pace>,
         tape: Option<Tape>,
         refused: Refused,
     ) -> io::Result<Self> {
-        let gate = Arc::new(Gate::new(policy, tape, refused, Box::new(outside)));
+        let gate = Arc::new(Gate::new(policy, pace, tape, refused, Arc::new(outside)));
         sockets.connections.set_nonblocking(true)?;
         let connections = tokio::net::TcpListener::from_std(sockets.connections)?;
         dns::start(&gate, sockets.names, sockets.names_tcp)?;
@@ -66,7 +74,8 @@ impl Proxy {
         self.gate.visits.list()
     }
 
-    /// Ends every connection, and returns whom the run talked to. A tape that records is complete afterwards.
+    /// Ends every connection, and returns whom the run talked to. A tape that records is complete afterwards, and no name is looked up for the run any more, which
+    /// the system may take its time for.
     pub async fn stop(self) -> Vec<Visit> {
         self.gate.close();
         self.gate.closed().await;

@@ -17,7 +17,7 @@ use crate::visits::Host;
 /// What is read at once. A connection has such a buffer only while bytes are on their way.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Passes bytes both ways until both sides have closed, after the client's opening was judged. A side that has closed may still hear.
+/// Passes bytes both ways until both sides have closed; where there is a judge, the client's after its opening was judged. A side that has closed may still hear.
 ///
 /// # Errors
 ///
@@ -26,7 +26,7 @@ pub(crate) async fn splice(
     client: &mut TcpStream,
     mut server: TcpStream,
     opening: &mut Opening,
-    judge: impl Fn(&Speech) -> Result<(), Stop>,
+    judge: Option<impl Fn(&Speech) -> Result<(), Stop>>,
     host: &Host,
     idle: Duration,
 ) -> Result<(), Stop> {
@@ -36,8 +36,11 @@ pub(crate) async fn splice(
         let (from_server, mut to_server) = server.split();
         let inward = async { Ok(pump(&from_server, to_client, &host.bytes_in, &pulse).await?) };
         let outward = async {
-            let speech = opening.read(from_client.as_ref(), WHOLE_OPENING).await?;
-            judge(&speech)?;
+            if let Some(judge) = judge {
+                // Before it speaks there is nothing to pass on.
+                let speech = opening.await_and_read(from_client.as_ref(), WHOLE_OPENING);
+                judge(&speech.await?)?;
+            }
             pass_on(std::mem::take(opening), &mut to_server, &host.bytes_out, &pulse).await?;
             Ok(pump(&from_client, to_server, &host.bytes_out, &pulse).await?)
         };

@@ -1,6 +1,7 @@
 mod authority;
 mod cassette;
 mod conversation;
+mod memory;
 mod metered;
 mod origin;
 
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use hyper::Response;
 use thiserror::Error;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::gate::{Gate, Target};
@@ -20,6 +22,7 @@ use crate::opening::Speech;
 use crate::tape::authority::Authority;
 use crate::tape::cassette::{Asked, Recorder, Shelf};
 use crate::tape::conversation::Conversation;
+use crate::tape::memory::Memory;
 use crate::tape::metered::Metered;
 use crate::tape::origin::Origin;
 use crate::visits::Host;
@@ -48,15 +51,35 @@ pub enum TapeError {
     Tls(#[source] Box<dyn Error + Send + Sync>),
 }
 
+/// What a tape may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TapeLimits {
+    /// Bytes of the file. What would not fit is not recorded, nor what follows it; the run goes on.
+    pub file_bytes: u64,
+    /// Bytes of all bodies of requests and answers that are in memory at a time. A request too much is answered with 413; where an answer is, the connection
+    /// is closed.
+    pub memory_bytes: usize,
+}
+
+impl Default for TapeLimits {
+    fn default() -> Self {
+        Self {
+            file_bytes: 1 << 30,
+            memory_bytes: 128 << 20,
+        }
+    }
+}
+
 /// A cassette: what a run said over HTTP/1.1 and heard, request by request.
 ///
-/// A request is known by its method, its URL and the SHA-256 of its body; nothing else of it is written: no header, so no password, token or cookie of
-/// the run; but queries of URLs are. What was asked several times is answered in the order that was recorded, and then with the last answer again.
+/// A request is known by its method, its URL and the SHA-256 of its body; nothing else of it is written: no header, so no password, token or cookie that
+/// the run sends; but queries of URLs are. Answers are written with all their headers, among them the cookies that they set. What was asked several times is answered in the order that was recorded, and then with the last answer again.
 ///
 /// A connection that does not speak HTTP is not recorded, and refused when played back. Bodies have at most 64 MiB; upgrades (WebSocket) are not made.
 pub struct Tape {
     authority: Authority,
     reel: Arc<Reel>,
+    memory: Memory,
 }
 
 enum Reel {
@@ -90,8 +113,8 @@ impl Tape {
     /// # Errors
     ///
     /// When the file cannot be written, or the system's authorities cannot be read.
-    pub fn record(path: &Path) -> Result<Self, TapeError> {
-        Self::record_trusting(path, "")
+    pub fn record(path: &Path, limits: TapeLimits) -> Result<Self, TapeError> {
+        Self::record_trusting(path, limits, "")
     }
 
     /// As [`Self::record`], where servers may also be signed by other authorities (PEM).
@@ -99,13 +122,14 @@ impl Tape {
     /// # Errors
     ///
     /// When the file cannot be written, or the authorities cannot be read.
-    pub fn record_trusting(path: &Path, roots_pem: &str) -> Result<Self, TapeError> {
+    pub fn record_trusting(path: &Path, limits: TapeLimits, roots_pem: &str) -> Result<Self, TapeError> {
         let client = authority::client(roots_pem).map_err(TapeError::Tls)?;
-        let recorder = Recorder::create(path)?;
-        Self::new(Reel::Record {
+        let recorder = Recorder::create(path, limits.file_bytes)?;
+        let reel = Reel::Record {
             recorder,
             connector: TlsConnector::from(Arc::new(client)),
-        })
+        };
+        Self::new(reel, limits.memory_bytes)
     }
 
     /// Plays back from the file at `path`; a request that is not in it is answered with 504 and a sentence.
@@ -114,13 +138,15 @@ impl Tape {
     ///
     /// When the file cannot be read or is no cassette. An end that is missing, because the recording was killed, is none.
     pub fn replay(path: &Path) -> Result<Self, TapeError> {
-        Self::new(Reel::Replay(Shelf::open(path)?))
+        let reel = Reel::Replay(Shelf::open(path)?);
+        Self::new(reel, TapeLimits::default().memory_bytes)
     }
 
-    fn new(reel: Reel) -> Result<Self, TapeError> {
+    fn new(reel: Reel, memory_bytes: usize) -> Result<Self, TapeError> {
         Ok(Self {
             authority: Authority::new().map_err(TapeError::Tls)?,
             reel: Arc::new(reel),
+            memory: Memory::new(memory_bytes),
         })
     }
 
@@ -156,19 +182,27 @@ impl Tape {
         let tls = match speech {
             Speech::Http(_) => None,
             Speech::Tls(name) => Some(name.unwrap_or_else(|| host.name().to_owned())),
-            Speech::Other | Speech::Silent => {
+            Speech::Other | Speech::Cut | Speech::Silent => {
                 let sentence = format!("{} is not in the cassette, which only has HTTP", host.name());
                 gate.fail(&host, &sentence);
                 return Ok(());
             }
         };
-        let origin = Origin::new(gate.clone(), target, host.clone(), tls.clone());
-        let conversation = Conversation::new(gate, self.reel.clone(), host, origin);
+        let limit = gate.policy.connect_timeout;
+        let origin = Origin::new(
+            gate.clone(),
+            target,
+            host.clone(),
+            tls.clone(),
+            self.memory.clone(),
+        );
+        let conversation = Conversation::new(gate, self.reel.clone(), host, origin, self.memory.clone());
         let Some(name) = tls else {
             return conversation.hold(client).await;
         };
         let acceptor = TlsAcceptor::from(self.authority.server(&name)?);
-        conversation.hold(acceptor.accept(client).await?).await
+        let client = timeout(limit, acceptor.accept(client)).await??;
+        conversation.hold(client).await
     }
 }
 

@@ -1,9 +1,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
-
-use tokio::time::Instant;
+use std::time::SystemTime;
 
 /// What was said with one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +10,9 @@ pub struct Visit {
     pub host: String,
     /// What happened.
     pub counts: Counts,
-    /// The first connection.
+    /// When the first connection began.
     pub first_at: SystemTime,
-    /// The last one.
+    /// When the last one began.
     pub last_at: SystemTime,
 }
 
@@ -27,6 +25,8 @@ pub struct Counts {
     pub refused: u64,
     /// Connections that could not be made; requests that a tape does not have.
     pub failed: u64,
+    /// Milliseconds that connections waited for their turn, added up.
+    pub waited_ms: u64,
     /// Bytes that came to the run.
     pub bytes_in: u64,
     /// Bytes that it sent.
@@ -39,11 +39,11 @@ pub(crate) struct Host {
     pub(crate) connections: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) failed: AtomicU64,
+    pub(crate) waited_ms: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     told: AtomicBool,
     contact: Mutex<(SystemTime, SystemTime)>,
-    turn: Mutex<Option<Instant>>,
 }
 
 impl Host {
@@ -53,11 +53,11 @@ impl Host {
             connections: AtomicU64::default(),
             refused: AtomicU64::default(),
             failed: AtomicU64::default(),
+            waited_ms: AtomicU64::default(),
             bytes_in: AtomicU64::default(),
             bytes_out: AtomicU64::default(),
             told: AtomicBool::default(),
             contact: Mutex::new((now, now)),
-            turn: Mutex::default(),
         }
     }
 
@@ -71,20 +71,13 @@ impl Host {
         !self.told.swap(true, Ordering::Relaxed)
     }
 
-    /// Takes the next turn to connect, `gap` after the one before, and says when it is.
-    pub(crate) fn turn(&self, now: Instant, gap: Duration) -> Instant {
-        let mut free = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = free.map_or(now, |free| free.max(now));
-        *free = turn.checked_add(gap);
-        turn
-    }
-
     fn visit(&self) -> Visit {
         let (first_at, last_at) = *self.contact.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = Counts {
             connections: self.connections.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            waited_ms: self.waited_ms.load(Ordering::Relaxed),
             bytes_in: self.bytes_in.load(Ordering::Relaxed),
             bytes_out: self.bytes_out.load(Ordering::Relaxed),
         };
@@ -145,17 +138,7 @@ impl Visits {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn turns_of_one_host_keep_their_distance() {
-        let host = Host::new("a".into(), SystemTime::UNIX_EPOCH);
-        let gap = Duration::from_secs(2);
-        let start = Instant::now();
-        assert_eq!(host.turn(start, gap), start);
-        assert_eq!(host.turn(start, gap), start + gap);
-        assert_eq!(host.turn(start, gap), start + 2 * gap);
-        assert_eq!(host.turn(start + 5 * gap, gap), start + 5 * gap);
-    }
+    use std::time::Duration;
 
     #[test]
     fn hosts_are_listed_by_first_contact_up_to_the_limit() {

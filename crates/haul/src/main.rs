@@ -51,6 +51,10 @@ fn run(cli: Cli, flags: Vec<(String, String)>) -> anyhow::Result<Exit> {
         _ => {}
     }
     let output = Output { json: cli.json };
+    // Many systems begin with 1,024, for programs that are long gone.
+    if let Err(error) = pkgindex::raise_descriptor_limit() {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async { shutdown::outlive_file_limits() })?;
     // TLS has two implementations among our libraries' choices; this one is ours.

@@ -10,6 +10,7 @@ use notify::{MailOptions, MailTls, Notifier, NotifyOptions};
 use registry::{Capacity, Keyring, Registry, Secret};
 use runner::{Runner, RunnerDeps, RunnerOptions};
 use sandbox::{Ability, Container};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use web::{Access, Provider, ProviderKind};
@@ -21,8 +22,8 @@ use crate::exit::Usage;
 
 /// A runner at work, and whoever tells people of it.
 pub(crate) struct Working {
-    runner: tokio::task::JoinHandle<Result<(), runner::RunnerError>>,
-    _notifier: AbortOnDropHandle<()>,
+    runner: JoinHandle<Result<(), runner::RunnerError>>,
+    notifier: AbortOnDropHandle<()>,
 }
 
 /// Whether this process runs scrapers, or only speaks of them.
@@ -94,6 +95,7 @@ pub(crate) fn runner_options(config: &Config, folder: &Path) -> Result<RunnerOpt
         interval: Duration::from_millis(run.interval_ms.clamp(10, 60_000)),
         grace: Duration::from_millis(run.grace_ms),
         max_data_bytes: run.max_data_bytes,
+        compare_time: Duration::from_secs(600),
         keep_days: run.keep_days,
     })
 }
@@ -117,13 +119,18 @@ fn container(engine: &str) -> Result<Container> {
 fn policy(config: &Config) -> Result<Policy> {
     let run = &config.run;
     let resolve = words(&run.resolve).map(resolved).collect::<Result<_>>()?;
-    Ok(Policy {
+    let policy = Policy {
         allow_private: run.allow_private,
         resolve,
         deny: words(&run.deny).map(ToOwned::to_owned).collect(),
         gap: Duration::from_millis(run.gap_ms),
+        max_connections_per_site: match run.site_connections {
+            0 => usize::MAX,
+            most => usize::try_from(most).unwrap_or(usize::MAX),
+        },
         ..Policy::default()
-    })
+    };
+    Ok(policy.for_each_of(run.slots))
 }
 
 /// `HOST:PORT:ADDRESS`; the address may have a port of its own.
@@ -183,21 +190,28 @@ pub(crate) fn start(
 ) -> Result<Working> {
     let notifier = Notifier::new(runner.registry().clone(), notify_options(config)?)?;
     let (worker, token) = (runner.clone(), stop.clone());
+    let working = async move {
+        // A server that cannot run scrapers must not look as if it did.
+        let _stop = token.clone().drop_guard();
+        worker.run(token).await
+    };
     let telling = async move {
         if part == Part::Works {
             notifier.run(stop).await;
         }
     };
     Ok(Working {
-        runner: tokio::spawn(async move { worker.run(token).await }),
-        _notifier: AbortOnDropHandle::new(tokio::spawn(telling)),
+        runner: tokio::spawn(working),
+        notifier: AbortOnDropHandle::new(tokio::spawn(telling)),
     })
 }
 
 impl Working {
-    /// Waits until the runner has ended its runs, after it was told to stop.
+    /// Waits until the runner has ended its runs, and until what people are being told is told (a minute at most), after both were told to stop.
     pub(crate) async fn stopped(self) -> Result<()> {
-        Ok(self.runner.await??)
+        let (worked, told) = tokio::join!(self.runner, self.notifier);
+        told?;
+        Ok(worked??)
     }
 }
 

@@ -349,3 +349,11 @@ impl std::str::FromStr for RunId {
             .ok_or_else(|| InvalidId::new("run", text, "use the number of a run"))
     }
 }
+
+impl TryFrom<String> for RunId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}

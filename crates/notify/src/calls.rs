@@ -4,7 +4,7 @@ use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use egress::{AddressKind, address_kind};
+use address::{Kind, kind, own, reached};
 use registry::{Delivery, Run, Secret, Webhook};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect;
@@ -101,10 +101,10 @@ struct Judge {
 
 impl Judge {
     fn allows(self, address: IpAddr) -> bool {
-        match address_kind(address) {
-            AddressKind::Public => true,
-            AddressKind::Private => self.allow_private,
-            AddressKind::Metadata => false,
+        match kind(address) {
+            Kind::Metadata => false,
+            Kind::Public if !own().contains(&reached(address)) => true,
+            Kind::Public | Kind::Private => self.allow_private,
         }
     }
 
@@ -141,7 +141,7 @@ impl Resolve for Judge {
 }
 
 fn refusal(host: &str) -> String {
-    format!("{host} is a private address; the operator of this server may allow such")
+    format!("{host} is a private address, or one of this machine; the operator of this server may allow such")
 }
 
 /// An error with its causes, on one line.

@@ -16,7 +16,7 @@ pub(crate) fn write(news: &News, base: &str) -> Text {
         News::Failed(run) => failed(run, base),
         News::Recovered(run) => recovered(run, base),
         News::Paused(run) => paused(run, base),
-        News::Digest(runs) => digest(runs, base),
+        News::Digest { failing, runs } => digest(*failing, runs, base),
     };
     Text {
         subject,
@@ -27,7 +27,7 @@ pub(crate) fn write(news: &News, base: &str) -> Text {
 fn failed(run: &Run, base: &str) -> (String, String) {
     let subject = format!("{} failed: {}", run.scraper, outcome(run));
     let body = format!(
-        "{} worked before, and its last run did not.\n\n{}\nYou get the next letter when it works again, and a list of all that fail once a day.\n",
+        "{} failed, and did not before.\n\n{}\nYou get the next letter when it works again, and a list of all that fail once a day.\n",
         run.scraper,
         facts(run, base)
     );
@@ -54,10 +54,10 @@ fn paused(run: &Run, base: &str) -> (String, String) {
     (subject, body)
 }
 
-fn digest(runs: &[Run], base: &str) -> (String, String) {
+fn digest(failing: u64, runs: &[Run], base: &str) -> (String, String) {
     let subject = match runs {
         [run] => format!("{} still fails", run.scraper),
-        runs => format!("{} scrapers fail", runs.len()),
+        _ => format!("{failing} scrapers fail"),
     };
     let mut body = "The last run of each of these scrapers did not succeed.\n".to_owned();
     for run in runs {
@@ -67,6 +67,10 @@ fn digest(runs: &[Run], base: &str) -> (String, String) {
             outcome(run),
             run_page(base, run)
         ));
+    }
+    let named = u64::try_from(runs.len()).unwrap_or(u64::MAX);
+    if failing > named {
+        body.push_str(&format!("\nAnd {} more.\n", failing - named));
     }
     (subject, body)
 }

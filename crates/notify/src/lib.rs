@@ -12,7 +12,7 @@
 //! | `X-Haul-Signature-256` | `sha256=` and the HMAC-SHA-256 of the body with the webhook's key, in hexadecimal digits, as GitHub's |
 //!
 //! An answer of 2xx within 20 seconds is success; its body is not read, and redirects are not followed. Anything else is tried again after 1 minute, 5 minutes, 30 minutes, 2 hours and
-//! 8 hours (each up to a tenth longer), then given up. A call comes *at least once*: when this process dies between the call and the note of it, the call is made again, under the same
+//! 8 hours (each up to a tenth longer), then given up. Two calls for one scraper are made at a time, so that addresses that answer slowly hold up nobody else. A call comes *at least once*: when this process dies between the call and the note of it, the call is made again, under the same
 //! number; whoever is called can tell by it.
 //!
 //! Words in the path and query of the address are replaced as morph replaces them ([`expand`]). Addresses are judged like those of scrapers: private ones are refused unless

@@ -4,7 +4,6 @@ use futures::{StreamExt, stream};
 use model::Timestamp;
 use registry::{Delivery, DeliveryState, Letter, Registry, RegistryError, Secret, Webhook};
 use thiserror::Error;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::{Answer, Caller};
@@ -12,7 +11,7 @@ use crate::letter;
 use crate::mail::{MailOptions, Mailer};
 use crate::patience::{jitter, pause_after};
 
-/// How often the registry is looked at without being woken.
+/// How often the registry is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How people are told.
@@ -46,8 +45,6 @@ pub struct Notifier {
     mailer: Option<Mailer>,
     base: String,
     concurrency: usize,
-    new_calls: Notify,
-    new_letters: Notify,
 }
 
 type Due = (Delivery, Webhook, Secret);
@@ -73,33 +70,29 @@ impl Notifier {
             mailer: mailer.map_err(|error| NotifyError::Mail(error.to_string()))?,
             base,
             concurrency: concurrency.max(1),
-            new_calls: Notify::new(),
-            new_letters: Notify::new(),
         })
     }
 
-    /// Sends until it is told to stop; looks every second, and at once after [`Notifier::wake`]. What is under way is brought to its end, which takes
-    /// a minute at most.
+    /// Sends until it is told to stop; looks every second. What is under way is brought to its end, which takes a minute at most; the rest stays in the
+    /// registry.
     pub async fn run(&self, stop: CancellationToken) {
         tokio::join!(self.run_calls(&stop), self.run_letters(&stop));
     }
 
-    /// Something is due now.
-    pub fn wake(&self) {
-        self.new_calls.notify_one();
-        self.new_letters.notify_one();
-    }
-
     /// Makes the calls that are due at `now`, and returns when all of them are over.
     pub async fn make_calls(&self, now: Timestamp) {
-        let due = stream::unfold((), |()| async { Some((self.next_call(now).await?, ())) });
-        due.for_each_concurrent(self.concurrency, |due| self.make_call(due, now))
-            .await;
+        // Those that wait for others of the same scraper are due as soon as these are over.
+        while let Some(first) = self.next_call(now).await {
+            let more = stream::unfold((), |()| async { Some((self.next_call(now).await?, ())) });
+            let due = stream::iter([first]).chain(more);
+            due.for_each_concurrent(self.concurrency, |due| self.make_call(due, now))
+                .await;
+        }
     }
 
     /// Sends the letters that are due at `now`. Where mail is not configured, they are forgotten.
     pub async fn send_letters(&self, now: Timestamp) {
-        for letter in self.due_letters(now).await {
+        while let Some(letter) = self.next_letter(now).await {
             self.send_letter(letter, now).await;
         }
     }
@@ -113,16 +106,11 @@ impl Notifier {
 
     async fn run_letters(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            for letter in self.due_letters(clock()).await {
-                match stop.is_cancelled() {
-                    true => self.put_back(letter, clock()).await,
-                    false => self.send_letter(letter, clock()).await,
+            match self.next_letter(clock()).await {
+                Some(letter) => self.send_letter(letter, clock()).await,
+                None => {
+                    stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
                 }
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.new_letters.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
     }
@@ -133,20 +121,16 @@ impl Notifier {
             if let Some(due) = self.next_call(clock()).await {
                 return due;
             }
-            tokio::select! {
-                () = self.new_calls.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
     async fn next_call(&self, now: Timestamp) -> Option<Due> {
-        let due = self.registry.due_deliveries(1, now).await;
+        let due = self.registry.due_delivery(now).await;
         due.unwrap_or_else(|error| {
             tracing::error!(%error, "webhooks that are due cannot be read");
-            Vec::new()
+            None
         })
-        .pop()
     }
 
     async fn make_call(&self, (delivery, webhook, key): Due, now: Timestamp) {
@@ -176,14 +160,14 @@ impl Notifier {
         };
         let again_at = pause.map(|pause| now.after(pause));
         self.registry
-            .delivered(delivery.id, state, &answer.text, took_ms, again_at)
+            .delivered(delivery, state, &answer.text, took_ms, again_at)
             .await
     }
 
-    async fn due_letters(&self, now: Timestamp) -> Vec<Letter> {
-        self.registry.due_letters(now).await.unwrap_or_else(|error| {
+    async fn next_letter(&self, now: Timestamp) -> Option<Letter> {
+        self.registry.next_letter(now).await.unwrap_or_else(|error| {
             tracing::error!(%error, "letters that are due cannot be read");
-            Vec::new()
+            None
         })
     }
 
@@ -193,17 +177,12 @@ impl Notifier {
         let Err(error) = mailer.send(&letter.to, text).await else {
             return;
         };
-        match pause_after(letter.tries + 1, jitter()) {
-            Some(pause) => {
-                tracing::warn!(%error, "a letter was not sent; it is tried again");
-                self.put_back(letter, now.after(pause)).await;
-            }
-            None => tracing::error!(%error, "a letter was not sent, and is given up"),
-        }
-    }
-
-    async fn put_back(&self, letter: Letter, again_at: Timestamp) {
-        if let Err(error) = self.registry.return_letter(letter, again_at).await {
+        let Some(pause) = pause_after(letter.tries + 1, jitter()) else {
+            tracing::error!(%error, "a letter was not sent, and is given up");
+            return;
+        };
+        tracing::warn!(%error, "a letter was not sent; it is tried again");
+        if let Err(error) = self.registry.return_letter(letter, now.after(pause)).await {
             tracing::error!(%error, "a letter that was not sent is lost");
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Before the second try, the third, ....
-const PAUSES: [Duration; 5] = [
+/// Before the second try, the third, ...: as many tries as the registry counts.
+const PAUSES: [Duration; registry::MOST_TRIES as usize - 1] = [
     Duration::from_secs(60),
     Duration::from_secs(5 * 60),
     Duration::from_secs(30 * 60),

@@ -83,11 +83,8 @@ fn value(word: &str, run: &Run) -> Option<String> {
 /// The rows of all tables together.
 pub(crate) fn all_tables<'a>(tables: impl IntoIterator<Item = &'a RowChanges>) -> RowChanges {
     let mut all = RowChanges::default();
-    for table in tables {
-        all.added += table.added;
-        all.removed += table.removed;
-        all.changed += table.changed;
-        all.unchanged += table.unchanged;
+    for rows in tables {
+        all += *rows;
     }
     all
 }

@@ -43,6 +43,31 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
+/// What is to be different about an account; what is none stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountChange {
+    /// Where mail goes; some of none: nowhere.
+    pub email: Option<Option<String>>,
+    /// Whether they want mail about their scrapers.
+    pub wants_mail: Option<bool>,
+    /// Whether they may do everything, with everything.
+    pub is_operator: Option<bool>,
+    /// Whether they may not sign in any more.
+    pub is_disabled: Option<bool>,
+}
+
+impl AccountChange {
+    fn applied_to(self, account: Account) -> Account {
+        Account {
+            email: self.email.unwrap_or(account.email),
+            wants_mail: self.wants_mail.unwrap_or(account.wants_mail),
+            is_operator: self.is_operator.unwrap_or(account.is_operator),
+            is_disabled: self.is_disabled.unwrap_or(account.is_disabled),
+            ..account
+        }
+    }
+}
+
 impl Registry {
     /// Makes an account (and its owner, unless scrapers were put under that name before). `Exists` where the name is taken, `Invalid` for a short password.
     pub async fn add_account(&self, new: NewAccount, now: Timestamp) -> Result<Account, RegistryError> {
@@ -80,23 +105,36 @@ impl Registry {
         self.read(move |transaction| load(transaction, &key)).await
     }
 
-    /// Changes mail address, wish for mail, operator, disabled; a disabled account's sessions end, and its keys do not work. Refused (`Invalid`) where no operator would be left.
-    pub async fn change_account(&self, account: Account) -> Result<Account, RegistryError> {
-        check_email(account.email.as_deref())?;
+    /// Changes what `change` says, whatever was read before; a disabled account's sessions end, and its keys do not work. Refused (`Invalid`) where no operator
+    /// would be left.
+    pub async fn change_account(
+        &self,
+        name: &OwnerName,
+        change: AccountChange,
+    ) -> Result<Account, RegistryError> {
+        check_email(change.email.as_ref().and_then(Option::as_deref))?;
+        let key = owner_key(name);
         self.write(move |transaction| {
-            let key = owner_key(&account.name);
             let before = load(transaction, &key)?;
+            let was_active_operator = is_active_operator(&before);
+            let account = change.applied_to(before);
             transaction.execute(
                 "UPDATE accounts SET email = ?2, wants_mail = ?3, is_operator = ?4, is_disabled = ?5 WHERE owner = ?1",
-                params![key, account.email, account.wants_mail, account.is_operator, account.is_disabled],
+                params![
+                    key,
+                    account.email,
+                    i64::from(account.wants_mail),
+                    i64::from(account.is_operator),
+                    i64::from(account.is_disabled)
+                ],
             )?;
             if account.is_disabled {
                 end_sessions(transaction, &key)?;
             }
-            if is_active_operator(&before) && !is_active_operator(&account) {
+            if was_active_operator && !is_active_operator(&account) {
                 must_have_operator(transaction)?;
             }
-            load(transaction, &key)
+            Ok(account)
         })
         .await
     }
@@ -135,13 +173,13 @@ pub(crate) fn insert(
 ) -> Result<bool, RegistryError> {
     let added = transaction.execute(
         "INSERT INTO accounts (owner, email, password, is_operator, is_disabled, wants_mail, digest_day)
-         SELECT key, ?2, ?3, ?4, 0, 1, ?5 FROM owners WHERE key = ?1 AND kind = 'person'
+         SELECT key, CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS BIGINT), 0, 1, CAST(?5 AS BIGINT) FROM owners WHERE key = ?1 AND kind = 'person'
          ON CONFLICT (owner) DO NOTHING",
         params![
             owner_key(&new.name),
             new.email,
             password,
-            new.is_operator,
+            i64::from(new.is_operator),
             digest_day(now)
         ],
     )?;
@@ -149,7 +187,7 @@ pub(crate) fn insert(
 }
 
 const SELECT: &str = "SELECT owners.name, accounts.email, accounts.is_operator, accounts.is_disabled,
-    accounts.password IS NOT NULL, accounts.wants_mail, owners.created_at
+    CASE WHEN accounts.password IS NULL THEN 0 ELSE 1 END, accounts.wants_mail, owners.created_at
     FROM accounts JOIN owners ON owners.key = accounts.owner";
 
 /// The account with this key.
@@ -170,13 +208,14 @@ fn end_sessions(transaction: &Transaction<'_>, key: &str) -> Result<(), Registry
 type Columns = (String, Option<String>, bool, bool, bool, bool, i64);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    let flag = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)? != 0);
     Ok((
         row.get(0)?,
         row.get(1)?,
-        row.get(2)?,
-        row.get(3)?,
-        row.get(4)?,
-        row.get(5)?,
+        flag(2)?,
+        flag(3)?,
+        flag(4)?,
+        flag(5)?,
         row.get(6)?,
     ))
 }

@@ -16,6 +16,7 @@ pub use self::choose::{
 pub use self::upkeep::Upkeep;
 use crate::columns::{instant, millis, next_number, scraper_key, signed, unsigned};
 use crate::database::{Registry, RegistryError};
+use crate::run::end::end_unreadable;
 use crate::run::{Instruction, Lease, Phase, Worker, row};
 use crate::scraper::store;
 use crate::version;
@@ -42,11 +43,14 @@ impl Registry {
             };
             let choice = choose(&queue, capacity, now);
             reserve(transaction, &worker, choice.reserved)?;
-            let leases = choice
-                .admitted
-                .iter()
-                .map(|run| lease(transaction, &worker, *run, now));
-            leases.collect()
+            let mut leases = Vec::new();
+            for run in choice.admitted {
+                match lease(transaction, &worker, run, now) {
+                    Err(error @ RegistryError::Damaged(_)) => end_unreadable(transaction, run, &error, now)?,
+                    leased => leases.push(leased?),
+                }
+            }
+            Ok(leases)
         })
         .await
     }
@@ -137,7 +141,7 @@ fn hear(
 ) -> Result<(), RegistryError> {
     transaction
         .prepare_cached(
-            "INSERT INTO workers (name, seen_at, memory_mib, slots) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET
+            "INSERT INTO workers (name, since, seen_at, memory_mib, slots) VALUES (?1, ?2, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET
              seen_at = excluded.seen_at, memory_mib = excluded.memory_mib, slots = excluded.slots
              WHERE workers.seen_at < ?5 OR workers.memory_mib <> excluded.memory_mib OR workers.slots <> excluded.slots",
         )?

@@ -33,6 +33,14 @@ pub enum RegistryError {
         /// Its name.
         name: String,
     },
+    /// Somebody changed it since whoever asks looked at it.
+    #[error("{what} {name} was changed meanwhile; look at it again, then say what is to be different")]
+    ChangedMeanwhile {
+        /// What it is.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// What was asked breaks a rule; the text says which and what to do.
     #[error("{0}")]
     Invalid(String),

@@ -15,8 +15,14 @@ use crate::webhook::{self, Webhook, WebhookId};
 /// Deliveries of one webhook that are kept.
 const KEPT: i64 = 100;
 
+/// Tries of a delivery, all together.
+pub const MOST_TRIES: u32 = 6;
+
 /// How long a delivery belongs to the process that took it.
 const RESERVED: Duration = Duration::from_secs(60);
+
+/// Calls for one scraper at a time.
+const AT_A_TIME: i64 = 2;
 
 /// Bytes of a noted answer at most.
 const MOST_ANSWER_BYTES: usize = 500;
@@ -106,7 +112,7 @@ impl Registry {
             webhook::load(transaction, &scraper, found.webhook)
                 .map_err(|_| RegistryError::not_found("delivery", delivery))?;
             transaction.execute(
-                "UPDATE deliveries SET state = 'waiting', tries = 0, due_at = ?2 WHERE id = ?1",
+                "UPDATE deliveries SET state = 'waiting', tries = 0, due_at = ?2, reserved_until = NULL WHERE id = ?1",
                 [signed(delivery), millis(now)],
             )?;
             load(transaction, delivery)
@@ -114,56 +120,53 @@ impl Registry {
         .await
     }
 
-    /// Takes deliveries that are due, those with the fewest tries first, with webhook and signing key, and reserves them for a minute, so that no two processes make the same call at
-    /// one time. Whoever dies meanwhile leaves them to the next, so a call may be made twice, under one number.
+    /// Takes a delivery that is due, with webhook and signing key, and reserves it for a minute, so that no two processes make the same call at one time.
+    /// Whoever dies meanwhile leaves it to the next, so a call may be made twice, under one number; one that was taken [`MOST_TRIES`] times, and whose last try
+    /// was not noted, is given up. Of one scraper, two are taken at a time: addresses that answer slowly hold up nobody else.
     /// ([`Registry::finish`] is what queues deliveries, in its transaction, for the webhooks whose events match.)
-    pub async fn due_deliveries(
+    pub async fn due_delivery(
         &self,
-        limit: usize,
         now: Timestamp,
-    ) -> Result<Vec<(Delivery, Webhook, Secret)>, RegistryError> {
+    ) -> Result<Option<(Delivery, Webhook, Secret)>, RegistryError> {
         let keyring = self.keyring().clone();
         // The idle look is a read: it holds up no other process.
         if self
-            .read(move |transaction| due(transaction, 1, now))
+            .read(move |transaction| due(transaction, now))
             .await?
-            .is_empty()
+            .is_none()
         {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         self.write(move |transaction| {
             let keys = keyring.keys()?;
-            let mut taken = Vec::new();
-            for id in due(transaction, limit, now)? {
+            while let Some(id) = due(transaction, now)? {
                 let delivery = reserve(transaction, id, now)?;
+                if delivery.tries > MOST_TRIES {
+                    give_up(transaction, &delivery, "the process ended during the call")?;
+                    continue;
+                }
                 match webhook::with_key(transaction, delivery.webhook, &keys)? {
-                    (webhook, Ok(key)) => taken.push((delivery, webhook, key)),
-                    (_, Err(error)) => note(
-                        transaction,
-                        id,
-                        DeliveryState::GivenUp,
-                        &error.to_string(),
-                        0,
-                        None,
-                    )?,
+                    (webhook, Ok(key)) => return Ok(Some((delivery, webhook, key))),
+                    (_, Err(error)) => give_up(transaction, &delivery, &error.to_string())?,
                 }
             }
-            Ok(taken)
+            Ok(None)
         })
         .await
     }
 
-    /// Notes how a try went; `again_at` where it is tried again. Nothing where the delivery is gone.
+    /// Notes how a try went that [`Registry::due_delivery`] began; `again_at` where it is tried again. Nothing where the delivery is gone, or somebody else's by
+    /// now: it was asked for once more, or the try took longer than a minute.
     pub async fn delivered(
         &self,
-        delivery: u64,
+        delivery: &Delivery,
         state: DeliveryState,
         answer: &str,
         took_ms: u64,
         again_at: Option<Timestamp>,
     ) -> Result<(), RegistryError> {
-        let answer = answer.to_owned();
-        self.write(move |transaction| note(transaction, signed(delivery), state, &answer, took_ms, again_at))
+        let (delivery, answer) = (delivery.clone(), answer.to_owned());
+        self.write(move |transaction| note(transaction, &delivery, state, &answer, took_ms, again_at))
             .await
     }
 }
@@ -197,27 +200,39 @@ fn forget_old(transaction: &Transaction<'_>, webhook: WebhookId) -> Result<(), R
     Ok(())
 }
 
-/// New ones go before those that failed: addresses that do not answer do not hold up the others.
-fn due(transaction: &Transaction<'_>, limit: usize, now: Timestamp) -> Result<Vec<i64>, RegistryError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = transaction.prepare_cached(
-        "SELECT id FROM deliveries WHERE state = 'waiting' AND due_at <= ?1 ORDER BY tries, due_at, id LIMIT ?2",
-    )?;
-    let ids = statement.query_map([millis(now), limit], |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
+/// Whoever waits longest, of scrapers of which fewer than two calls are under way.
+fn due(transaction: &Transaction<'_>, now: Timestamp) -> Result<Option<u64>, RegistryError> {
+    let due: Option<i64> = transaction
+        .prepare_cached(
+            "SELECT deliveries.id FROM deliveries JOIN webhooks ON webhooks.id = deliveries.webhook
+             WHERE deliveries.state = 'waiting' AND deliveries.due_at <= ?1 AND webhooks.scraper NOT IN
+             (SELECT webhooks.scraper FROM deliveries JOIN webhooks ON webhooks.id = deliveries.webhook
+              WHERE deliveries.reserved_until > ?1 GROUP BY webhooks.scraper HAVING count(*) >= ?2)
+             ORDER BY deliveries.due_at, deliveries.tries, deliveries.id LIMIT 1",
+        )?
+        .query_row(params![millis(now), AT_A_TIME], |row| row.get(0))
+        .optional()?;
+    Ok(due.map(unsigned))
 }
 
 /// The try counts before it is made, so that one that ends the process counts too.
-fn reserve(transaction: &Transaction<'_>, id: i64, now: Timestamp) -> Result<Delivery, RegistryError> {
+fn reserve(transaction: &Transaction<'_>, id: u64, now: Timestamp) -> Result<Delivery, RegistryError> {
     transaction
-        .prepare_cached("UPDATE deliveries SET tries = tries + 1, due_at = ?2 WHERE id = ?1")?
-        .execute([id, millis(now.after(RESERVED))])?;
-    load(transaction, unsigned(id))
+        .prepare_cached(
+            "UPDATE deliveries SET tries = tries + 1, due_at = ?2, reserved_until = ?2 WHERE id = ?1",
+        )?
+        .execute([signed(id), millis(now.after(RESERVED))])?;
+    load(transaction, id)
 }
 
+fn give_up(transaction: &Transaction<'_>, delivery: &Delivery, why: &str) -> Result<(), RegistryError> {
+    note(transaction, delivery, DeliveryState::GivenUp, why, 0, None)
+}
+
+/// Only under the reservation with which it was taken.
 fn note(
     transaction: &Transaction<'_>,
-    id: i64,
+    delivery: &Delivery,
     state: DeliveryState,
     answer: &str,
     took_ms: u64,
@@ -225,10 +240,13 @@ fn note(
 ) -> Result<(), RegistryError> {
     transaction
         .prepare_cached(
-            "UPDATE deliveries SET state = ?2, answer = ?3, took_ms = ?4, due_at = coalesce(?5, due_at) WHERE id = ?1",
+            "UPDATE deliveries SET state = ?4, answer = ?5, took_ms = ?6, due_at = coalesce(?7, due_at), reserved_until = NULL
+             WHERE id = ?1 AND tries = ?2 AND reserved_until = ?3",
         )?
         .execute(params![
-            id,
+            signed(delivery.id),
+            i64::from(delivery.tries),
+            millis(delivery.due_at),
             state.as_column(),
             &answer[..answer.floor_char_boundary(MOST_ANSWER_BYTES)],
             signed(took_ms),

@@ -8,7 +8,7 @@ use crate::database::{Registry, RegistryError};
 use crate::run::Domain;
 use crate::scraper::store;
 
-/// Hosts of one run that are counted, and hosts in one answer.
+/// Hosts of one run that are counted, and hosts of one scraper that are kept: those it talked to last.
 const MAX_HOSTS: u32 = 1_000;
 
 impl Registry {
@@ -20,19 +20,19 @@ impl Registry {
     pub async fn domains(&self, scraper: &ScraperId) -> Result<Vec<Domain>, RegistryError> {
         let key = scraper_key(scraper);
         self.read(move |transaction| {
-            store::load(transaction, &key)?;
+            store::load_listed(transaction, &key)?;
             let mut statement = transaction.prepare_cached(
                 "SELECT host, connections, refused, bytes_in, bytes_out, first_at, last_at FROM domains
-                 WHERE scraper = ?1 ORDER BY connections DESC, host LIMIT ?2",
+                 WHERE scraper = ?1 ORDER BY connections DESC, host",
             )?;
-            let domains = statement.query_map(params![key, MAX_HOSTS], read)?;
+            let domains = statement.query_map([key], read)?;
             Ok(domains.collect::<Result<_, _>>()?)
         })
         .await
     }
 }
 
-/// Adds what one run counted.
+/// Adds what one run counted, most connections first, and forgets what is too much.
 pub(crate) fn add(transaction: &Transaction<'_>, key: &str, domains: &[Domain]) -> Result<(), RegistryError> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO domains (scraper, host, connections, refused, bytes_in, bytes_out, first_at, last_at)
@@ -53,6 +53,12 @@ pub(crate) fn add(transaction: &Transaction<'_>, key: &str, domains: &[Domain]) 
             millis(domain.last_at)
         ])?;
     }
+    transaction
+        .prepare_cached(
+            "DELETE FROM domains WHERE scraper = ?1 AND host NOT IN
+             (SELECT host FROM domains WHERE scraper = ?1 ORDER BY last_at DESC, connections DESC, host LIMIT ?2)",
+        )?
+        .execute(params![key, MAX_HOSTS])?;
     Ok(())
 }
 

@@ -21,8 +21,8 @@ const MOST_LABEL_BYTES: usize = 200;
 /// Bytes of a key that is taken over.
 const IMPORTED_BYTES: std::ops::RangeInclusive<usize> = 20..=200;
 
-/// A replaced key works no longer than this.
-const LONGEST_OVERLAP: Duration = Duration::from_secs(90 * 24 * 3600);
+/// A replaced key works no longer than this: 30 days.
+pub const LONGEST_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -74,7 +74,7 @@ pub struct IssuedKey {
 }
 
 impl Registry {
-    /// Makes a key: 160 random bits behind `haul_`. 100 an owner at most. An owner that is not there is made.
+    /// Makes a key: 160 random bits behind `haul_`. 100 an owner at most. An owner that is not there is made. `Invalid` for one that would have ended already.
     pub async fn issue_key(
         &self,
         owner: &OwnerName,
@@ -83,6 +83,11 @@ impl Registry {
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<IssuedKey, RegistryError> {
+        if expires_at.is_some_and(|expires_at| expires_at <= now) {
+            return Err(RegistryError::Invalid(
+                "the key would have ended already; name a later day".to_owned(),
+            ));
+        }
         let token = random_token("haul_");
         let new = NewKey::new(owner, label, scopes, expires_at, &token)?;
         let key = self
@@ -146,7 +151,8 @@ impl Registry {
         .await
     }
 
-    /// A new key with the same label and scopes, for as long as the old one was for; the old one works for `overlap_seconds` more (90 days at most).
+    /// A new key with the same label and scopes, for as long as the old one was for; the old one works for `overlap_seconds` more, [`LONGEST_OVERLAP`]
+    /// at most (`Invalid`).
     pub async fn rotate_key(
         &self,
         owner: &OwnerName,
@@ -154,12 +160,18 @@ impl Registry {
         overlap_seconds: u64,
         now: Timestamp,
     ) -> Result<IssuedKey, RegistryError> {
+        let overlap = Duration::from_secs(overlap_seconds);
+        if overlap > LONGEST_OVERLAP {
+            return Err(RegistryError::Invalid(
+                "a key that was replaced works for 30 days more at most".to_owned(),
+            ));
+        }
         let token = random_token("haul_");
         let (owner, shown) = (owner.clone(), token.clone());
         let key = self
             .write(move |transaction| {
                 let old = of_owner(transaction, &owner, key)?;
-                let until = now.after(Duration::from_secs(overlap_seconds).min(LONGEST_OVERLAP));
+                let until = now.after(overlap);
                 let ends_at = old.expires_at.map_or(until, |expires_at| expires_at.min(until));
                 transaction.execute(
                     "UPDATE keys SET expires_at = ?2 WHERE id = ?1",

@@ -9,11 +9,8 @@ use crate::columns::{millis, next_number, owner_key, signed, unsigned};
 use crate::database::{Registry, RegistryError};
 use crate::run::{self, Ended, Run};
 
-/// Letters that are taken at a time.
-const MOST_AT_A_TIME: i64 = 100;
-
 /// Scrapers that one digest names.
-const MOST_IN_DIGEST: i64 = 200;
+const MOST_IN_DIGEST: usize = 200;
 
 /// A digest's day begins at this time (UTC).
 const DIGEST_AT: Duration = Duration::from_secs(7 * 3600);
@@ -40,8 +37,13 @@ pub enum News {
     Recovered(Box<Run>),
     /// A scraper's schedule was paused.
     Paused(Box<Run>),
-    /// All scrapers that fail, once a day: the last run of each.
-    Digest(Vec<Run>),
+    /// What fails, once a day.
+    Digest {
+        /// How many scrapers.
+        failing: u64,
+        /// The last run of each, of the first 200.
+        runs: Vec<Run>,
+    },
 }
 
 impl News {
@@ -51,26 +53,29 @@ impl News {
             Self::Failed(run) => ("failed", Some(run.id)),
             Self::Recovered(run) => ("recovered", Some(run.id)),
             Self::Paused(run) => ("paused", Some(run.id)),
-            Self::Digest(_) => ("digest", None),
+            Self::Digest { .. } => ("digest", None),
         }
     }
 }
 
 impl Registry {
-    /// Takes the letters that are due: first failures, recoveries, pauses (at once), and one digest a day (from seven o'clock UTC) per account that wants mail,
-    /// of the scrapers of its owners that fail. A letter that is taken is gone from here and nobody else's: whoever dies before sending it has lost it, which is
+    /// Takes a letter that is due: of first failures, recoveries, pauses (at once), and of one digest a day (from seven o'clock UTC) per account that wants mail,
+    /// about the scrapers of its owners that fail. A letter that is taken is gone from here and nobody else's: whoever dies before sending it has lost it, which is
     /// better than two. One that the mail server did not take can be given back ([`Registry::return_letter`]).
-    pub async fn due_letters(&self, now: Timestamp) -> Result<Vec<Letter>, RegistryError> {
+    pub async fn next_letter(&self, now: Timestamp) -> Result<Option<Letter>, RegistryError> {
         if !self.read(move |transaction| is_any_due(transaction, now)).await? {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         self.write(move |transaction| {
             queue_digests(transaction, now)?;
-            let mut letters = Vec::new();
-            for taken in take_due(transaction, now)? {
-                letters.extend(taken.letter(transaction)?);
+            while let Some(taken) = take_due(transaction, now)? {
+                match taken.letter(transaction) {
+                    // About what cannot be read, nobody can write; it does not hold up the other letters.
+                    Ok(None) | Err(RegistryError::Damaged(_)) => {}
+                    letter => return letter,
+                }
             }
-            Ok(letters)
+            Ok(None)
         })
         .await
     }
@@ -143,7 +148,8 @@ fn insert(
     transaction
         .prepare_cached(
             "INSERT INTO letters (id, account, run, news, tries, due_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE ?3 IS NULL OR EXISTS (SELECT 1 FROM runs WHERE id = ?3)",
+             SELECT CAST(?1 AS BIGINT), CAST(?2 AS TEXT), CAST(?3 AS BIGINT), CAST(?4 AS TEXT), CAST(?5 AS BIGINT), CAST(?6 AS BIGINT)
+             WHERE ?3 IS NULL OR EXISTS (SELECT 1 FROM runs WHERE id = ?3)",
         )?
         .execute(params![
             signed(id),
@@ -183,20 +189,20 @@ struct Taken {
     tries: u32,
 }
 
-fn take_due(transaction: &Transaction<'_>, now: Timestamp) -> Result<Vec<Taken>, RegistryError> {
+fn take_due(transaction: &Transaction<'_>, now: Timestamp) -> Result<Option<Taken>, RegistryError> {
     let mut statement = transaction.prepare_cached(
-        "DELETE FROM letters WHERE id IN (SELECT id FROM letters WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2)
+        "DELETE FROM letters WHERE id IN (SELECT id FROM letters WHERE due_at <= ?1 ORDER BY due_at, id LIMIT 1)
          RETURNING account, news, run, tries",
     )?;
-    let taken = statement.query_map([millis(now), MOST_AT_A_TIME], |row| {
+    let taken = statement.query_row([millis(now)], |row| {
         Ok(Taken {
             account: row.get(0)?,
             news: row.get(1)?,
             run: row.get::<_, Option<i64>>(2)?.map(|run| RunId(unsigned(run))),
             tries: row.get(3)?,
         })
-    })?;
-    Ok(taken.collect::<Result<_, _>>()?)
+    });
+    Ok(taken.optional()?)
 }
 
 impl Taken {
@@ -207,9 +213,9 @@ impl Taken {
         };
         let about = match self.run {
             Some(run) => self.about(Box::new(run::load(transaction, run)?))?,
-            None => News::Digest(failing(transaction, &self.account)?),
+            None => digest(transaction, &self.account)?,
         };
-        if matches!(&about, News::Digest(runs) if runs.is_empty()) {
+        if matches!(about, News::Digest { failing: 0, .. }) {
             return Ok(None);
         }
         Ok(Some(Letter {
@@ -240,17 +246,20 @@ fn reader(transaction: &Transaction<'_>, account: &str) -> Result<Option<String>
 }
 
 /// The last finished run of each scraper that fails, of the account and its organisations.
-fn failing(transaction: &Transaction<'_>, account: &str) -> Result<Vec<Run>, RegistryError> {
+fn digest(transaction: &Transaction<'_>, account: &str) -> Result<News, RegistryError> {
     let mut statement = transaction.prepare_cached(
         "SELECT max(runs.id) FROM scrapers JOIN runs ON runs.scraper = scrapers.key
          WHERE scrapers.failures > 0 AND runs.finished_at IS NOT NULL
          AND (scrapers.owner = ?1 OR scrapers.owner IN (SELECT organisation FROM members WHERE member = ?1))
-         GROUP BY scrapers.key ORDER BY scrapers.key LIMIT ?2",
+         GROUP BY scrapers.key ORDER BY scrapers.key",
     )?;
-    let runs = statement
-        .query_map(params![account, MOST_IN_DIGEST], |row| row.get::<_, i64>(0))?
+    let failing = statement
+        .query_map([account], |row| row.get(0).map(|run| RunId(unsigned(run))))?
         .collect::<Result<Vec<_>, _>>()?;
-    runs.into_iter()
-        .map(|run| run::load(transaction, RunId(unsigned(run))))
-        .collect()
+    let named = failing.iter().take(MOST_IN_DIGEST);
+    let runs = named
+        .map(|run| run::load(transaction, *run))
+        .collect::<Result<_, _>>()?;
+    let failing = u64::try_from(failing.len()).unwrap_or(u64::MAX);
+    Ok(News::Digest { failing, runs })
 }

@@ -38,14 +38,14 @@ mod token;
 mod version;
 mod webhook;
 
-pub use crate::account::{Account, NewAccount};
+pub use crate::account::{Account, AccountChange, NewAccount};
 pub use crate::admission::{
     AGED_AFTER, Capacity, Choice, HOST_GAP, Held, LEASE, Queue, RESERVED_AFTER, RUNS_PER_HOST, Reservation,
     Upkeep, Waiting, choose,
 };
 pub use crate::database::{Registry, RegistryError};
-pub use crate::delivery::{Delivery, DeliveryState};
-pub use crate::key::{ApiKey, IssuedKey, KeyId, Scope};
+pub use crate::delivery::{Delivery, DeliveryState, MOST_TRIES};
+pub use crate::key::{ApiKey, IssuedKey, KeyId, LONGEST_OVERLAP, Scope};
 pub use crate::letter::{Letter, News};
 pub use crate::owner::{Owner, OwnerKind};
 pub use crate::run::{

@@ -3,7 +3,7 @@
 use model::{OwnerName, ScraperId};
 use rusqlite::{OptionalExtension, Transaction};
 
-use crate::columns::{checked, scraper_key};
+use crate::columns::{checked, owner_key, scraper_key};
 use crate::database::RegistryError;
 
 /// The key of a scraper that is there.
@@ -24,6 +24,19 @@ pub(crate) fn scraper_named(transaction: &Transaction<'_>, key: &str) -> Result<
         .prepare_cached("SELECT id FROM scrapers WHERE key = ?1")?
         .query_row([key], |row| row.get(0))?;
     checked(id)
+}
+
+/// The name as it was written first, as far as anybody wrote it.
+pub(crate) fn canonical(transaction: &Transaction<'_>, id: ScraperId) -> Result<ScraperId, RegistryError> {
+    let known: Option<String> = transaction
+        .prepare_cached("SELECT id FROM scrapers WHERE key = ?1")?
+        .query_row([scraper_key(&id)], |row| row.get(0))
+        .optional()?;
+    if let Some(known) = known {
+        return checked(known);
+    }
+    let owner = owner_named(transaction, &owner_key(&id.owner))?.unwrap_or(id.owner);
+    Ok(ScraperId { owner, ..id })
 }
 
 /// The owner with this key, as the name was written.

@@ -1,5 +1,5 @@
 use model::{OwnerName, Timestamp};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
@@ -52,15 +52,21 @@ impl Registry {
         .await
     }
 
-    /// All owners, by name.
-    pub async fn owners(&self) -> Result<Vec<Owner>, RegistryError> {
-        self.read(|transaction| {
-            let mut statement =
-                transaction.prepare("SELECT name, kind, created_at, key FROM owners ORDER BY key")?;
-            let rows = statement.query_map([], columns)?.collect::<Result<Vec<_>, _>>()?;
-            rows.into_iter()
-                .map(|row| with_members(transaction, row))
-                .collect()
+    /// All organisations, by name.
+    pub async fn organisations(&self) -> Result<Vec<Owner>, RegistryError> {
+        self.read(organisations).await
+    }
+
+    /// The names of the organisations that an account belongs to, in order.
+    pub async fn organisations_of(&self, member: &OwnerName) -> Result<Vec<OwnerName>, RegistryError> {
+        let member = owner_key(member);
+        self.read(move |transaction| {
+            names(
+                transaction,
+                "SELECT owners.name FROM members JOIN owners ON owners.key = members.organisation
+                 WHERE members.member = ?1 ORDER BY owners.key",
+                &member,
+            )
         })
         .await
     }
@@ -147,7 +153,7 @@ fn add_member(
 ) -> Result<(), RegistryError> {
     let added = transaction
         .prepare_cached(
-            "INSERT INTO members (organisation, member) SELECT ?1, owner FROM accounts WHERE owner = ?2
+            "INSERT INTO members (organisation, member) SELECT CAST(?1 AS TEXT), owner FROM accounts WHERE owner = ?2
              ON CONFLICT (organisation, member) DO UPDATE SET member = excluded.member",
         )?
         .execute([organisation, &owner_key(member)])?;
@@ -157,35 +163,60 @@ fn add_member(
     }
 }
 
-type Columns = (String, String, i64, String);
-
-fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-}
-
 fn load(transaction: &Transaction<'_>, key: &str) -> Result<Option<Owner>, RegistryError> {
-    let row = transaction
-        .prepare_cached("SELECT name, kind, created_at, key FROM owners WHERE key = ?1")?
-        .query_row([key], columns)
+    let found: Option<(String, String, i64)> = transaction
+        .prepare_cached("SELECT name, kind, created_at FROM owners WHERE key = ?1")?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    row.map(|row| with_members(transaction, row)).transpose()
-}
-
-fn with_members(
-    transaction: &Transaction<'_>,
-    (name, kind, created_at, key): Columns,
-) -> Result<Owner, RegistryError> {
-    let mut statement = transaction.prepare_cached(
+    let Some((name, kind, created_at)) = found else {
+        return Ok(None);
+    };
+    let members = names(
+        transaction,
         "SELECT owners.name FROM members JOIN owners ON owners.key = members.member
          WHERE members.organisation = ?1 ORDER BY owners.key",
+        key,
     )?;
-    let members = statement
-        .query_map([key], |row| row.get::<_, String>(0))?
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Owner {
+    Ok(Some(Owner {
         name: checked(name)?,
         kind: OwnerKind::from_column(&kind)?,
         created_at: instant(created_at),
-        members: members.into_iter().map(checked).collect::<Result<_, _>>()?,
-    })
+        members,
+    }))
+}
+
+/// The names that a question about one owner finds.
+fn names(transaction: &Transaction<'_>, sql: &str, key: &str) -> Result<Vec<OwnerName>, RegistryError> {
+    let mut statement = transaction.prepare_cached(sql)?;
+    let names = statement
+        .query_map([key], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    names.into_iter().map(checked).collect()
+}
+
+/// A row for each member, one after another.
+fn organisations(transaction: &Transaction<'_>) -> Result<Vec<Owner>, RegistryError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT owners.name, owners.created_at, people.name FROM owners
+         LEFT JOIN members ON members.organisation = owners.key LEFT JOIN owners AS people ON people.key = members.member
+         WHERE owners.kind = 'organisation' ORDER BY owners.key, people.key",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut organisations: Vec<Owner> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: OwnerName = checked(row.get(0)?)?;
+        if organisations.last().is_none_or(|last| last.name != name) {
+            organisations.push(Owner {
+                name,
+                kind: OwnerKind::Organisation,
+                created_at: instant(row.get(1)?),
+                members: Vec::new(),
+            });
+        }
+        let member: Option<String> = row.get(2)?;
+        if let (Some(last), Some(member)) = (organisations.last_mut(), member) {
+            last.members.push(checked(member)?);
+        }
+    }
+    Ok(organisations)
 }

@@ -1,4 +1,5 @@
 pub(crate) mod ask;
+mod bounds;
 pub(crate) mod end;
 mod forget;
 mod question;
@@ -177,6 +178,15 @@ pub struct RowChanges {
     pub unchanged: u64,
 }
 
+impl std::ops::AddAssign for RowChanges {
+    fn add_assign(&mut self, other: Self) {
+        self.added = self.added.saturating_add(other.added);
+        self.removed = self.removed.saturating_add(other.removed);
+        self.changed = self.changed.saturating_add(other.changed);
+        self.unchanged = self.unchanged.saturating_add(other.unchanged);
+    }
+}
+
 /// How the rows of each table changed, by the table's name.
 pub type TableChanges = BTreeMap<String, RowChanges>;
 
@@ -239,15 +249,15 @@ pub struct Ending {
     pub outcome: Outcome,
     /// The exit code, where the program exited.
     pub exit_code: Option<i32>,
-    /// One sentence for people: what happened, and what to do.
+    /// One sentence for people: what happened, and what to do. 2,000 bytes of it are kept.
     pub message: String,
     /// What it used.
     pub usage: Usage,
-    /// How its rows changed, by key.
+    /// How its rows changed, by key. 100 tables are kept, with 100 bytes of their names, and the rest together as `other tables`.
     pub changes: TableChanges,
     /// The same as morph counts, by rowid: all tables together.
     pub rowid_changes: RowChanges,
-    /// Whom it talked to.
+    /// Whom it talked to, most connections first. 100 are kept here, 1,000 with the scraper ([`Registry::domains`]).
     pub domains: Vec<Domain>,
     /// Its language.
     pub language: Option<String>,
@@ -361,7 +371,7 @@ pub enum Asked {
 pub struct Ended {
     /// The run as it is now.
     pub run: Run,
-    /// The first failure after a success.
+    /// A failure, and the run before was none: the first of its runs that failed, too.
     pub is_first_failure: bool,
     /// The first success after a failure.
     pub is_recovery: bool,
@@ -369,7 +379,7 @@ pub struct Ended {
     pub was_paused: bool,
     /// Runs of others that follow from it.
     pub followers: Vec<RunId>,
-    /// Versions that are no longer kept; they can be removed from the archive.
+    /// Versions that are no longer kept, except those whose file one that is kept has, too: these files can be removed from the archive.
     pub dropped: Vec<Version>,
 }
 

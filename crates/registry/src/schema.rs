@@ -11,11 +11,14 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::database::RegistryError;
 
 /// What each format adds to the one before; the first is format 1.
-static FORMATS: [&[&str]; 1] = [&[
-    include_str!("schema/people.sql"),
-    include_str!("schema/runs.sql"),
-    include_str!("schema/belongings.sql"),
-]];
+static FORMATS: [&[&str]; 2] = [
+    &[
+        include_str!("schema/people.sql"),
+        include_str!("schema/runs.sql"),
+        include_str!("schema/belongings.sql"),
+    ],
+    &[include_str!("schema/second.sql")],
+];
 
 /// Sets the connection up and brings the tables to the newest format, in one transaction.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<(), RegistryError> {

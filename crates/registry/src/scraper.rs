@@ -56,7 +56,7 @@ pub enum Missed {
 
 /// What a run may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Limits {
     /// MiB of memory, all processes together.
     pub memory_mib: u64,
@@ -91,9 +91,9 @@ impl Default for Limits {
     }
 }
 
-/// What its owner says about a scraper.
+/// What its owner says about a scraper. It is kept as it is written in JSON; what a newer Haul put beside it is passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct ScraperSettings {
     /// One line about it.
     pub description: String,
@@ -113,7 +113,7 @@ pub struct ScraperSettings {
     pub keep_versions: u32,
     /// Columns whose changes do not count, such as `date_scraped`.
     pub ignore_columns: Vec<String>,
-    /// Failed runs in a row after which its schedule pauses; 0: never.
+    /// Failed runs in a row after which its schedule pauses, counted from when somebody let it go on last; 0: never.
     pub pause_after_failures: u32,
     /// Record the traffic of each run to a cassette.
     pub record: bool,
@@ -171,6 +171,8 @@ pub struct Scraper {
     pub origin: Origin,
     /// What its owner says.
     pub settings: ScraperSettings,
+    /// From 1; each change of settings or origin raises it, so that who changes what they looked at can tell.
+    pub configuration: u64,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its schedule is due next; none where it has none or is paused.

@@ -1,6 +1,7 @@
 //! Secrets are sealed before they reach the database, with keys that never do.
 
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,11 +29,19 @@ pub enum KeyringError {
         /// Why.
         source: io::Error,
     },
+    /// The file is not its owner's alone.
+    #[error("others can read the keyring {0}; make it its owner's alone: chmod 600 {0}")]
+    Exposed(String),
+    /// There is no room for another key.
+    #[error("the keyring holds {MOST_KEYS} keys; remove those that nothing is sealed with")]
+    Full,
     /// The file is not a keyring.
     #[error("the keyring {0} is damaged; restore it from a backup, or remove it and enter every secret anew")]
     Damaged(String),
     /// Something was sealed with a key that is not in the keyring.
-    #[error("a secret was sealed with key {0}, which is not in the keyring; put that key back")]
+    #[error(
+        "a secret was sealed with key {0}, which is not in the keyring; put back the keyring that has it"
+    )]
     UnknownKey(u32),
     /// What was sealed was changed, or belongs to another name.
     #[error("a secret does not open: it was changed, or moved from another scraper")]
@@ -70,7 +79,7 @@ impl Label<'_> {
 }
 
 impl Keyring {
-    /// The keyring in the file at `path`, which is made with one key where it is missing.
+    /// The keyring in the file at `path`, which is made with one key where it is missing. Refused where others may read it.
     pub fn open(path: &Path) -> Result<Self, KeyringError> {
         let keyring = Self {
             source: Arc::new(Source::File(path.to_owned())),
@@ -78,6 +87,7 @@ impl Keyring {
         if !path.try_exists().map_err(|error| unusable(path, error))? {
             Keys::random().write_new(path)?;
         }
+        must_be_private(path)?;
         keyring.keys()?;
         Ok(keyring)
     }
@@ -112,8 +122,10 @@ impl Keyring {
 pub(crate) struct Keys(Vec<(u32, Zeroizing<[u8; KEY_LEN]>)>);
 
 impl Keys {
+    /// One key. Its number is random, too, so that what another keyring sealed is not taken for its own.
     fn random() -> Self {
-        Self(vec![(1, random_key())])
+        let number = u32::from_le_bytes(random_bytes()) / 2 + 1;
+        Self(vec![(number, random_key())])
     }
 
     /// The number of the key that seals.
@@ -122,8 +134,12 @@ impl Keys {
     }
 
     /// Adds a key, which seals from now on.
-    pub(crate) fn add(&mut self) {
+    pub(crate) fn add(&mut self) -> Result<(), KeyringError> {
+        if self.0.len() >= MOST_KEYS {
+            return Err(KeyringError::Full);
+        }
         self.0.push((self.newest().saturating_add(1), random_key()));
+        Ok(())
     }
 
     /// Keeps the newest key and those for which `is_used` says yes. Returns how many went.
@@ -239,6 +255,14 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).expect("the library's random numbers never fail once it is loaded");
     bytes
+}
+
+fn must_be_private(path: &Path) -> Result<(), KeyringError> {
+    let found = std::fs::metadata(path).map_err(|error| unusable(path, error))?;
+    match found.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => Err(KeyringError::Exposed(path.display().to_string())),
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {

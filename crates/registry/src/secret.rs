@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::columns::{checked, scraper_key};
 use crate::database::{Registry, RegistryError};
 use crate::lookup::known_scraper;
-use crate::sealing::{Keys, Label, key_number};
+use crate::sealing::{KeyringError, Keys, Label, key_number};
 
 /// Bytes of one secret at most.
 const MOST_BYTES: usize = 32 << 10;
@@ -129,11 +129,19 @@ impl Registry {
 
     /// The secrets themselves, for a run, in the order of their names.
     pub async fn secrets(&self, scraper: &ScraperId) -> Result<Vec<(SecretName, Secret)>, RegistryError> {
-        let (scraper, keyring) = (scraper.clone(), self.keyring().clone());
+        match self.opened(scraper.clone()).await {
+            // They were sealed anew, and the old key dropped, after they were read.
+            Err(RegistryError::Keyring(KeyringError::UnknownKey(_))) => self.opened(scraper.clone()).await,
+            opened => opened,
+        }
+    }
+
+    async fn opened(&self, scraper: ScraperId) -> Result<Vec<(SecretName, Secret)>, RegistryError> {
+        let keyring = self.keyring().clone();
         self.read(move |transaction| {
             let scraper = known_scraper(transaction, &scraper)?;
-            let keys = keyring.keys()?;
             let sealed = sealed_of(transaction, &scraper)?;
+            let keys = keyring.keys()?;
             let opened = sealed.into_iter().map(|(name, value)| {
                 let secret = keys.open(&label(&scraper, &name), &value)?;
                 Ok((checked(name)?, secret))
@@ -144,20 +152,23 @@ impl Registry {
     }
 
     /// Adds a key to the keyring's file and seals everything (secrets and webhooks' keys) anew with it. Returns how many were sealed. The
-    /// old keys stay, for backups: see [`Registry::drop_unused_keys`]. After a crash in between, everything still opens; call it again.
-    pub async fn rotate_sealing_key(&self) -> Result<u64, RegistryError> {
+    /// old keys stay, for backups: see [`Registry::drop_unused_keys`]. After a crash in between, everything still opens; call it again. Where anything does not open,
+    /// nothing is changed.
+    pub async fn rotate_sealing_key(&self) -> Result<usize, RegistryError> {
         let keyring = self.keyring().clone();
         // The write transaction keeps other processes from sealing and from changing the keyring meanwhile.
         self.write(move |transaction| {
             let mut keys = keyring.keys()?;
-            keys.add();
-            keyring.replace(keys.clone())?;
-            let mut count = 0;
-            for record in sealed_records(transaction)? {
-                record.reseal(transaction, &keys)?;
-                count += 1;
+            let records = sealed_records(transaction)?;
+            for record in &records {
+                record.open(&keys)?;
             }
-            Ok(count)
+            keys.add()?;
+            keyring.replace(keys.clone())?;
+            for record in &records {
+                record.reseal(transaction, &keys)?;
+            }
+            Ok(records.len())
         })
         .await
     }
@@ -190,14 +201,20 @@ struct Sealed {
 }
 
 impl Sealed {
-    fn reseal(&self, transaction: &Transaction<'_>, keys: &Keys) -> Result<(), RegistryError> {
-        let label = Label {
+    fn label(&self) -> Label<'_> {
+        Label {
             kind: self.kind,
             scraper: &self.scraper,
             name: &self.name,
-        };
-        let secret = keys.open(&label, &self.value)?;
-        let value = keys.seal(&label, &secret)?;
+        }
+    }
+
+    fn open(&self, keys: &Keys) -> Result<Secret, KeyringError> {
+        keys.open(&self.label(), &self.value)
+    }
+
+    fn reseal(&self, transaction: &Transaction<'_>, keys: &Keys) -> Result<(), RegistryError> {
+        let value = keys.seal(&self.label(), &self.open(keys)?)?;
         let update = match self.kind {
             SECRET => "UPDATE secrets SET value = ?3 WHERE scraper = ?1 AND name = ?2",
             _ => "UPDATE webhooks SET key = ?3 WHERE scraper = ?1 AND id = CAST(?2 AS BIGINT)",

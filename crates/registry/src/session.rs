@@ -80,38 +80,38 @@ impl Registry {
             Try::Begun(hash) => hash,
             Try::Blocked(until) => return Ok(SignIn::TooMany(until)),
         };
+        let tried = hash.clone();
         let is_right = self
-            .hashing(move || crate::password::is_right(&password, hash.as_deref()))
+            .hashing(move || crate::password::is_right(&password, tried.as_deref()))
             .await?;
-        if !is_right {
-            return Ok(SignIn::Wrong);
-        }
-        self.write(move |transaction| {
-            let account = account::load(transaction, &key)?;
-            if account.is_disabled {
-                return Ok(SignIn::Wrong);
+        match hash.filter(|_| is_right) {
+            Some(hash) => {
+                self.write(move |transaction| enter(transaction, &key, &hash, now))
+                    .await
             }
-            transaction.execute("DELETE FROM tries WHERE name = ?1", [&key])?;
-            Ok(SignIn::Done(begin_session(transaction, &key, now)?, account))
-        })
-        .await
+            None => Ok(SignIn::Wrong),
+        }
     }
 
-    /// Signs in somebody whom a provider knows. Who comes the first time gets an account with the name `wanted`, or the next free one like it,
-    /// where `may_register`; else `NotFound`.
+    /// Signs in somebody whom a provider knows. Who comes the first time gets an account with the name `wanted`, or the next one like it that is free and
+    /// not reserved, where `may_register`; else `NotFound`.
     pub async fn sign_in_as(
         &self,
         identity: Identity,
         wanted: &str,
         email: Option<String>,
         may_register: bool,
+        is_reserved: fn(&str) -> bool,
         now: Timestamp,
     ) -> Result<(Secret, Account), RegistryError> {
         let wanted = wanted.to_owned();
         self.write(move |transaction| {
             let key = match known_identity(transaction, &identity)? {
                 Some(key) => key,
-                None if may_register => register(transaction, &identity, &wanted, email, now)?,
+                None if may_register => {
+                    let name = free_name(transaction, &wanted, is_reserved)?;
+                    register(transaction, &identity, name, email, now)?
+                }
                 None => return Err(RegistryError::not_found("account for", &wanted)),
             };
             let account = account::load(transaction, &key)?;
@@ -137,6 +137,49 @@ impl Registry {
                     name: known,
                 }),
                 None => insert_identity(transaction, &identity, &key),
+            }
+        })
+        .await
+    }
+
+    /// Who this account is at other providers, by provider.
+    pub async fn identities(&self, name: &OwnerName) -> Result<Vec<Identity>, RegistryError> {
+        let key = owner_key(name);
+        self.read(move |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT provider, subject FROM identities WHERE account = ?1 ORDER BY provider, subject",
+            )?;
+            let identities = statement.query_map([key], |row| {
+                Ok(Identity {
+                    provider: row.get(0)?,
+                    subject: row.get(1)?,
+                })
+            })?;
+            Ok(identities.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Takes an identity from an account, which can no longer sign in with it; sessions go on. `NotFound` where it is not this account's, `Invalid` where no
+    /// way in would be left: an account without a password keeps its last identity.
+    pub async fn remove_identity(&self, name: &OwnerName, identity: Identity) -> Result<(), RegistryError> {
+        let key = owner_key(name);
+        self.write(move |transaction| {
+            let removed = transaction.execute(
+                "DELETE FROM identities WHERE provider = ?1 AND subject = ?2 AND account = ?3",
+                [&identity.provider, &identity.subject, &key],
+            )?;
+            if removed == 0 {
+                return Err(RegistryError::not_found("identity at", &identity.provider));
+            }
+            let has_others = transaction
+                .prepare_cached("SELECT 1 FROM identities WHERE account = ?1")?
+                .exists([&key])?;
+            match has_others || account::load(transaction, &key)?.has_password {
+                true => Ok(()),
+                false => Err(RegistryError::Invalid(
+                    "this is the only way in; set a password first".to_owned(),
+                )),
             }
         })
         .await
@@ -219,6 +262,24 @@ fn begin_try(transaction: &Transaction<'_>, key: &str, now: Timestamp) -> Result
     Ok(Try::Begun(hash.flatten()))
 }
 
+/// A session for whoever knew the password with this hash, unless it was changed, or the account disabled, since it was looked at.
+fn enter(
+    transaction: &Transaction<'_>,
+    key: &str,
+    hash: &str,
+    now: Timestamp,
+) -> Result<SignIn, RegistryError> {
+    let is_in_force = transaction
+        .prepare("SELECT 1 FROM accounts WHERE owner = ?1 AND password = ?2 AND is_disabled = 0")?
+        .exists([key, hash])?;
+    if !is_in_force {
+        return Ok(SignIn::Wrong);
+    }
+    transaction.execute("DELETE FROM tries WHERE name = ?1", [key])?;
+    let account = account::load(transaction, key)?;
+    Ok(SignIn::Done(begin_session(transaction, key, now)?, account))
+}
+
 /// Nothing up to the ninth wrong try, then a minute, doubled with each.
 fn wait_after(wrong: u32) -> Duration {
     match wrong.checked_sub(FREE_TRIES) {
@@ -282,16 +343,16 @@ fn insert_identity(
     Ok(())
 }
 
-/// An account for somebody new. A name that anything belongs to already is never given.
+/// An account for somebody new, with a name that nothing belongs to yet.
 fn register(
     transaction: &Transaction<'_>,
     identity: &Identity,
-    wanted: &str,
+    name: OwnerName,
     email: Option<String>,
     now: Timestamp,
 ) -> Result<String, RegistryError> {
     let new = NewAccount {
-        name: free_name(transaction, wanted)?,
+        name,
         email: email.filter(|email| account::check_email(Some(email)).is_ok()),
         password: None,
         is_operator: false,
@@ -303,8 +364,12 @@ fn register(
     Ok(key)
 }
 
-/// `wanted` without what names cannot have, or with the first number behind it that makes it free.
-fn free_name(transaction: &Transaction<'_>, wanted: &str) -> Result<OwnerName, RegistryError> {
+/// `wanted` without what names cannot have, or with the first number behind it that makes it free and not reserved.
+fn free_name(
+    transaction: &Transaction<'_>,
+    wanted: &str,
+    is_reserved: fn(&str) -> bool,
+) -> Result<OwnerName, RegistryError> {
     let allowed = |letter: &char| letter.is_ascii_alphanumeric() || "-_".contains(*letter);
     let plain: String = wanted.chars().filter(allowed).take(80).collect();
     let plain = match plain.trim_start_matches(['-', '_']) {
@@ -317,7 +382,7 @@ fn free_name(transaction: &Transaction<'_>, wanted: &str) -> Result<OwnerName, R
             1 => plain.to_owned(),
             number => format!("{plain}-{number}"),
         };
-        if !statement.exists([name.to_ascii_lowercase()])? {
+        if !is_reserved(&name) && !statement.exists([name.to_ascii_lowercase()])? {
             return OwnerName::new(name).map_err(|error| RegistryError::Invalid(error.to_string()));
         }
     }

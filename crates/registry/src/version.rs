@@ -1,7 +1,7 @@
 //! Versions of the data of scrapers.
 
 use model::{Checksum, RunId, ScraperId, Timestamp};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
 use crate::columns::{checked, instant, millis, scraper_key, signed, unsigned};
 use crate::database::{Registry, RegistryError};
@@ -15,14 +15,17 @@ impl Registry {
     pub async fn versions(&self, scraper: &ScraperId) -> Result<Vec<Version>, RegistryError> {
         let key = scraper_key(scraper);
         self.read(move |transaction| {
-            store::load(transaction, &key)?;
+            store::load_listed(transaction, &key)?;
             find(transaction, &format!("{SELECT} ORDER BY number DESC"), &key)
         })
         .await
     }
 
-    /// Puts data in force that no run left: an older version again, or an import. Returns the version and those that are no longer kept and whose
-    /// files no scraper needs any more; where the newest version is this data already, that one.
+    /// Puts data in force that no run left, such as an import. Where the newest version is this data already, that one stays.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`.
     pub async fn add_version(
         &self,
         scraper: &ScraperId,
@@ -32,8 +35,31 @@ impl Registry {
     ) -> Result<PutVersion, RegistryError> {
         let key = scraper_key(scraper);
         self.write(move |transaction| {
-            let scraper = store::load(transaction, &key)?;
+            let scraper = store::load_listed(transaction, &key)?;
             put(transaction, &scraper, checksum, bytes, None, now)
+        })
+        .await
+    }
+
+    /// Puts an older version in force again, as a new one.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, also where the version is no longer kept.
+    pub async fn restore_version(
+        &self,
+        scraper: &ScraperId,
+        number: u64,
+        now: Timestamp,
+    ) -> Result<PutVersion, RegistryError> {
+        let key = scraper_key(scraper);
+        self.write(move |transaction| {
+            let scraper = store::load_listed(transaction, &key)?;
+            let old = find(transaction, SELECT, &key)?
+                .into_iter()
+                .find(|version| version.number == number)
+                .ok_or_else(|| RegistryError::not_found("version", number))?;
+            put(transaction, &scraper, old.checksum, old.bytes, None, now)
         })
         .await
     }
@@ -44,7 +70,7 @@ impl Registry {
 pub struct PutVersion {
     /// The version.
     pub version: Version,
-    /// Versions that are no longer kept and whose files no scraper needs; they can be removed from the archive.
+    /// Versions that are no longer kept, except those whose file one that is kept has, too: these files can be removed from the archive.
     pub dropped: Vec<Version>,
 }
 
@@ -97,32 +123,20 @@ pub(crate) fn put(
     Ok(PutVersion { version, dropped })
 }
 
-/// Drops the versions of a scraper up to this number. Returns those whose files nobody else needs.
+/// Drops the versions of a scraper up to this number. Returns those whose file no later one has: each scraper has files of its own.
 pub(crate) fn drop_until(
     transaction: &Transaction<'_>,
     key: &str,
     number: u64,
 ) -> Result<Vec<Version>, RegistryError> {
-    let mut old = find(transaction, &format!("{SELECT} ORDER BY number"), key)?;
-    old.retain(|version| version.number <= number);
+    let versions = find(transaction, &format!("{SELECT} ORDER BY number"), key)?;
+    let (mut dropped, kept): (Vec<_>, Vec<_>) =
+        versions.into_iter().partition(|version| version.number <= number);
     transaction
         .prepare_cached("DELETE FROM versions WHERE scraper = ?1 AND number <= ?2")?
         .execute(params![key, signed(number)])?;
-    let mut free = Vec::new();
-    for version in old {
-        if !is_needed(transaction, version.checksum)? {
-            free.push(version);
-        }
-    }
-    Ok(free)
-}
-
-fn is_needed(transaction: &Transaction<'_>, checksum: Checksum) -> Result<bool, RegistryError> {
-    let found = transaction
-        .prepare_cached("SELECT 1 FROM versions WHERE checksum = ?1 LIMIT 1")?
-        .query_row([checksum.to_string()], |_| Ok(()))
-        .optional()?;
-    Ok(found.is_some())
+    dropped.retain(|version| kept.iter().all(|kept| kept.checksum != version.checksum));
+    Ok(dropped)
 }
 
 fn find(transaction: &Transaction<'_>, sql: &str, key: &str) -> Result<Vec<Version>, RegistryError> {

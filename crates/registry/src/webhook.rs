@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::columns::{from_json, instant, json, millis, next_number, scraper_key, signed, unsigned};
+use crate::columns::{instant, json, millis, next_number, scraper_key, signed, unsigned};
 use crate::database::{Registry, RegistryError};
 use crate::lookup::{known_scraper, scraper_named};
 use crate::run::{Ended, Outcome};
@@ -30,9 +30,9 @@ pub struct WebhookId(pub u64);
 pub enum Event {
     /// Any run is over.
     Finished,
-    /// A run did not succeed.
+    /// A run did not succeed, also because somebody stopped it or its worker was lost.
     Failed,
-    /// A run succeeded after one that did not.
+    /// A run succeeded after a failure.
     Recovered,
     /// Rows were added, removed or changed.
     Changed,
@@ -136,8 +136,7 @@ pub(crate) fn called_for(
 ) -> Result<Vec<WebhookId>, RegistryError> {
     let mut called = Vec::new();
     for row in rows_of(transaction, &scraper_key(&ended.run.scraper))? {
-        let events: Vec<Event> = from_json(&row.events)?;
-        if events.iter().any(|event| event.happened(ended)) {
+        if row.events.iter().any(|event| event.happened(ended)) {
             called.push(WebhookId(unsigned(row.id)));
         }
     }
@@ -178,7 +177,7 @@ struct WebhookRow {
     id: i64,
     scraper: String,
     url: String,
-    events: String,
+    events: Vec<Event>,
     created_at: i64,
     key: String,
 }
@@ -189,7 +188,7 @@ impl WebhookRow {
             id: row.get(0)?,
             scraper: row.get(1)?,
             url: row.get(2)?,
-            events: row.get(3)?,
+            events: known_events(row.get_ref(3)?.as_str()?),
             created_at: row.get(4)?,
             key: row.get(5)?,
         })
@@ -200,10 +199,17 @@ impl WebhookRow {
             id: WebhookId(unsigned(self.id)),
             scraper: scraper_named(transaction, &self.scraper)?,
             url: self.url,
-            events: from_json(&self.events)?,
+            events: self.events,
             created_at: instant(self.created_at),
         })
     }
+}
+
+/// What a newer Haul calls for, this one does not know to have happened.
+fn known_events(text: &str) -> Vec<Event> {
+    let words: Vec<serde_json::Value> = serde_json::from_str(text).unwrap_or_default();
+    let known = |word| serde_json::from_value(word).ok();
+    words.into_iter().filter_map(known).collect()
 }
 
 fn rows_of(transaction: &Transaction<'_>, scraper: &str) -> Result<Vec<WebhookRow>, RegistryError> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use model::{OwnerName, Timestamp};
 use registry::{
-    Account, Identity, Keyring, NewAccount, OwnerKind, Registry, RegistryError, Scope, Secret, SignIn,
+    Account, AccountChange, Identity, Keyring, NewAccount, OwnerKind, Registry, RegistryError, Scope, Secret,
+    SignIn,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -42,6 +43,24 @@ async fn signed_in(registry: &Registry, who: &str, now: Timestamp) -> Secret {
         SignIn::Done(token, _) => token,
         other => panic!("{other:?}"),
     }
+}
+
+fn disabled(is_disabled: bool) -> AccountChange {
+    AccountChange {
+        is_disabled: Some(is_disabled),
+        ..AccountChange::default()
+    }
+}
+
+fn operator(is_operator: bool) -> AccountChange {
+    AccountChange {
+        is_operator: Some(is_operator),
+        ..AccountChange::default()
+    }
+}
+
+fn nothing_reserved(_: &str) -> bool {
+    false
 }
 
 async fn has_session(registry: &Registry, token: &Secret, now: Timestamp) -> bool {
@@ -182,7 +201,7 @@ async fn many_tries_at_one_time_count_each() {
 #[tokio::test]
 async fn a_disabled_account_is_shut_out_everywhere() {
     let registry = registry();
-    let mut alice = add(&registry, "alice").await;
+    let alice = add(&registry, "alice").await;
     let token = signed_in(&registry, "alice", NOW).await;
     let identity = Identity {
         provider: "github".to_owned(),
@@ -196,8 +215,10 @@ async fn a_disabled_account_is_shut_out_everywhere() {
         .issue_key(&alice.name, "", vec![Scope::Data], None, NOW)
         .await
         .unwrap();
-    alice.is_disabled = true;
-    registry.change_account(alice.clone()).await.unwrap();
+    registry
+        .change_account(&alice.name, disabled(true))
+        .await
+        .unwrap();
     assert!(!has_session(&registry, &token, NOW).await);
     assert!(matches!(
         try_password(&registry, "alice", PASSWORD, NOW).await,
@@ -205,13 +226,15 @@ async fn a_disabled_account_is_shut_out_everywhere() {
     ));
     assert!(
         registry
-            .sign_in_as(identity, "alice", None, true, NOW)
+            .sign_in_as(identity, "alice", None, true, nothing_reserved, NOW)
             .await
             .is_err()
     );
     assert_eq!(registry.key(key.token.reveal(), NOW).await.unwrap(), None);
-    alice.is_disabled = false;
-    registry.change_account(alice).await.unwrap();
+    registry
+        .change_account(&alice.name, disabled(false))
+        .await
+        .unwrap();
     assert!(!has_session(&registry, &token, NOW).await);
     assert!(registry.key(key.token.reveal(), NOW).await.unwrap().is_some());
 }
@@ -245,30 +268,65 @@ async fn the_last_operator_stays_one() {
     new.is_operator = true;
     let alice = registry.add_account(new, NOW).await.unwrap();
     let bob = add(&registry, "bob").await;
-    let disabled = Account {
-        is_disabled: true,
-        ..alice.clone()
-    };
-    assert!(matches!(
-        registry.change_account(disabled).await,
-        Err(RegistryError::Invalid(_))
-    ));
-    let demoted = Account {
-        is_operator: false,
-        ..alice
-    };
-    assert!(matches!(
-        registry.change_account(demoted.clone()).await,
-        Err(RegistryError::Invalid(_))
-    ));
+    for change in [disabled(true), operator(false)] {
+        let refused = registry.change_account(&alice.name, change).await;
+        assert!(matches!(refused, Err(RegistryError::Invalid(_))));
+    }
+    registry.change_account(&bob.name, operator(true)).await.unwrap();
+    let demoted = registry.change_account(&alice.name, operator(false)).await;
+    assert!(!demoted.unwrap().is_operator);
+}
+
+#[tokio::test]
+async fn a_change_touches_only_what_it_names() {
+    let registry = registry();
+    let alice = add(&registry, "alice").await;
     registry
-        .change_account(Account {
-            is_operator: true,
-            ..bob
-        })
+        .change_account(&alice.name, disabled(true))
         .await
         .unwrap();
-    assert!(!registry.change_account(demoted).await.unwrap().is_operator);
+    let mail = AccountChange {
+        email: Some(None),
+        wants_mail: Some(false),
+        ..AccountChange::default()
+    };
+    let changed = registry.change_account(&alice.name, mail).await.unwrap();
+    let expected = Account {
+        email: None,
+        wants_mail: false,
+        is_disabled: true,
+        ..alice
+    };
+    assert_eq!(changed, expected);
+    assert_eq!(registry.account(&expected.name).await.unwrap(), expected);
+    let nobody = registry.change_account(&name("bob"), disabled(true)).await;
+    assert!(matches!(nobody, Err(RegistryError::NotFound { .. })));
+}
+
+/// Only four passwords are looked at at a time, so that of nine some come after the change, which is the first in the line.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_is_changed_meanwhile_opens_no_session() {
+    let registry = registry();
+    let alice = add(&registry, "alice").await;
+    let tries = sign_ins(&registry, 9);
+    let change = registry.set_password(&alice.name, Secret::new("another long one"));
+    let (changed, tries) = tokio::join!(change, tries);
+    changed.unwrap();
+    for tried in tries {
+        if let SignIn::Done(token, _) = tried {
+            assert!(!has_session(&registry, &token, NOW).await);
+        }
+    }
+}
+
+/// So many who sign in at one time with the password as it is now.
+async fn sign_ins(registry: &Registry, count: usize) -> Vec<SignIn> {
+    let mut tries = tokio::task::JoinSet::new();
+    for _ in 0..count {
+        let registry = registry.clone();
+        tries.spawn(async move { try_password(&registry, "alice", PASSWORD, NOW).await });
+    }
+    tries.join_all().await
 }
 
 #[tokio::test]
@@ -280,24 +338,24 @@ async fn who_comes_from_a_provider_gets_a_free_name_and_keeps_it() {
         subject: subject.to_owned(),
     };
     let stranger = registry
-        .sign_in_as(identity("1"), "alice", None, false, NOW)
+        .sign_in_as(identity("1"), "alice", None, false, nothing_reserved, NOW)
         .await;
     assert!(matches!(stranger, Err(RegistryError::NotFound { .. })));
     let email = Some("al@example.org".to_owned());
     let (token, account) = registry
-        .sign_in_as(identity("1"), "Alice", email, true, NOW)
+        .sign_in_as(identity("1"), "Alice", email, true, nothing_reserved, NOW)
         .await
         .unwrap();
     assert_eq!(account.name, name("Alice-2"));
     assert!(!account.has_password && !account.is_operator);
     assert!(has_session(&registry, &token, NOW).await);
     let (_, again) = registry
-        .sign_in_as(identity("1"), "renamed", None, false, NOW)
+        .sign_in_as(identity("1"), "renamed", None, false, nothing_reserved, NOW)
         .await
         .unwrap();
     assert_eq!(again, account);
     let (_, odd) = registry
-        .sign_in_as(identity("2"), "../日本!", None, true, NOW)
+        .sign_in_as(identity("2"), "../日本!", None, true, nothing_reserved, NOW)
         .await
         .unwrap();
     assert_eq!(odd.name, name("person"));
@@ -307,6 +365,52 @@ async fn who_comes_from_a_provider_gets_a_free_name_and_keeps_it() {
         try_password(&registry, "Alice-2", "no password here", NOW).await,
         SignIn::Wrong
     ));
+}
+
+#[tokio::test]
+async fn an_identity_is_taken_away_unless_it_is_the_last_way_in() {
+    let registry = registry();
+    let identity = |subject: &str| Identity {
+        provider: "github".to_owned(),
+        subject: subject.to_owned(),
+    };
+    let (_, account) = registry
+        .sign_in_as(identity("1"), "alice", None, true, nothing_reserved, NOW)
+        .await
+        .unwrap();
+    let alice = account.name;
+    registry.add_identity(&alice, identity("2")).await.unwrap();
+    let known = async || registry.identities(&alice).await.unwrap();
+    assert_eq!(known().await, [identity("1"), identity("2")]);
+    registry.remove_identity(&alice, identity("1")).await.unwrap();
+    let last = registry.remove_identity(&alice, identity("2")).await;
+    assert!(matches!(last, Err(RegistryError::Invalid(_))));
+    assert_eq!(known().await, [identity("2")]);
+    registry
+        .set_password(&alice, Secret::new(PASSWORD))
+        .await
+        .unwrap();
+    let of_others = registry.remove_identity(&name("bob"), identity("2")).await;
+    assert!(matches!(of_others, Err(RegistryError::NotFound { .. })));
+    registry.remove_identity(&alice, identity("2")).await.unwrap();
+    assert_eq!(known().await, []);
+}
+
+#[tokio::test]
+async fn reserved_names_are_judged_as_they_become() {
+    let registry = registry();
+    let is_reserved: fn(&str) -> bool = |name| name == "api";
+    for (wanted, expected) in [("_api", "api-2"), ("a pi", "api-3"), ("apis", "apis")] {
+        let identity = Identity {
+            provider: "oidc".to_owned(),
+            subject: wanted.to_owned(),
+        };
+        let (_, account) = registry
+            .sign_in_as(identity, wanted, None, true, is_reserved, NOW)
+            .await
+            .unwrap();
+        assert_eq!(account.name, name(expected), "{wanted}");
+    }
 }
 
 #[tokio::test]
@@ -342,14 +446,34 @@ async fn members_manage_what_their_organisation_owns() {
         .await
         .unwrap();
     assert!(!registry.may_manage(&alice, &council).await.unwrap());
-    let names: Vec<_> = registry
-        .owners()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|owner| owner.name.to_string())
-        .collect();
-    assert_eq!(names, ["alice", "bob", "Council"]);
+}
+
+#[tokio::test]
+async fn organisations_are_listed_with_their_members_and_by_member() {
+    let registry = registry();
+    for person in ["bob", "Alice"] {
+        add(&registry, person).await;
+    }
+    for (organisation, members) in [
+        ("Parks", vec![name("bob")]),
+        ("council", vec![name("bob"), name("alice")]),
+        ("empty", vec![]),
+    ] {
+        registry
+            .set_organisation(&name(organisation), members, NOW)
+            .await
+            .unwrap();
+    }
+    let all = registry.organisations().await.unwrap();
+    let all: Vec<_> = all.into_iter().map(|owner| (owner.name, owner.members)).collect();
+    let expected = [
+        (name("council"), vec![name("Alice"), name("bob")]),
+        (name("empty"), vec![]),
+        (name("Parks"), vec![name("bob")]),
+    ];
+    assert_eq!(all, expected);
+    let of_bob = registry.organisations_of(&name("BOB")).await.unwrap();
+    assert_eq!(of_bob, [name("council"), name("Parks")]);
 }
 
 #[tokio::test]

@@ -40,3 +40,31 @@ fn another_database_is_refused_and_left_alone() {
         .unwrap();
     assert_eq!(tables, 1);
 }
+
+/// A file as the first format had it gets what later ones added, and keeps what is in it.
+#[tokio::test]
+async fn an_older_format_becomes_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.sqlite");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    for tables in [
+        include_str!("../src/schema/people.sql"),
+        include_str!("../src/schema/runs.sql"),
+        include_str!("../src/schema/belongings.sql"),
+        "INSERT INTO format (version) VALUES (1);
+         INSERT INTO owners (key, name, kind, created_at) VALUES ('ann', 'Ann', 'person', 1);
+         INSERT INTO scrapers (key, id, owner, origin, settings, words, is_upload, created_at)
+         VALUES ('ann/bus', 'Ann/bus', 'ann', '{\"kind\":\"folder\",\"path\":\"/srv\"}', '{}', '', 0, 1);",
+    ] {
+        file.execute_batch(tables).unwrap();
+    }
+    drop(file);
+    for _ in 0..2 {
+        let registry = Registry::open(&path, Keyring::random()).unwrap();
+        let scraper = registry.scraper(&"ann/bus".parse().unwrap()).await.unwrap();
+        assert_eq!(
+            (scraper.id.to_string().as_str(), scraper.configuration),
+            ("Ann/bus", 1)
+        );
+    }
+}

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use model::{OwnerName, Timestamp};
-use registry::{KeyId, Keyring, NewAccount, Registry, RegistryError, Scope, Secret};
+use registry::{KeyId, Keyring, LONGEST_OVERLAP, NewAccount, Registry, RegistryError, Scope, Secret};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -129,10 +129,28 @@ async fn rotation_never_makes_a_key_live_longer() {
         .await
         .unwrap();
     registry
-        .rotate_key(&alice, old.key.id, u64::MAX, NOW)
+        .rotate_key(&alice, old.key.id, LONGEST_OVERLAP.as_secs(), NOW)
         .await
         .unwrap();
     assert_eq!(registry.keys(&alice).await.unwrap()[1].expires_at, Some(end));
+}
+
+#[tokio::test]
+async fn ends_that_make_no_sense_are_refused() {
+    let (registry, alice) = registry().await;
+    let ended = registry
+        .issue_key(&alice, "", vec![Scope::Run], Some(NOW), NOW)
+        .await;
+    assert!(matches!(ended, Err(RegistryError::Invalid(_))));
+    let key = registry
+        .issue_key(&alice, "", vec![Scope::Run], None, NOW)
+        .await
+        .unwrap()
+        .key;
+    let long = LONGEST_OVERLAP.as_secs() + 1;
+    let refused = registry.rotate_key(&alice, key.id, long, NOW).await;
+    assert!(matches!(refused, Err(RegistryError::Invalid(_))));
+    assert_eq!(registry.keys(&alice).await.unwrap(), [key]);
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use model::{Checksum, OwnerName, RunId, ScraperId, Timestamp};
 use registry::{
-    Account, Asked, Capacity, Cause, DeliveryState, Ending, Event, Keyring, Letter, NewAccount, NewScraper,
-    News, Origin, Outcome, Registry, RegistryError, RowChanges, ScraperSettings, WebhookId,
+    Account, AccountChange, Asked, Capacity, Cause, Delivery, DeliveryState, Ending, Event, Keyring, Letter,
+    MOST_TRIES, NewAccount, NewScraper, News, Origin, Outcome, Registry, RegistryError, RowChanges,
+    ScraperSettings, WebhookId,
 };
 
 // 2027-01-15T08:00:00Z
@@ -27,7 +28,10 @@ impl World {
     }
 
     async fn with(settings: ScraperSettings) -> Self {
-        let registry = Registry::memory(Keyring::random()).unwrap();
+        Self::on(Registry::memory(Keyring::random()).unwrap(), settings).await
+    }
+
+    async fn on(registry: Registry, settings: ScraperSettings) -> Self {
         let scraper: ScraperId = "Alice/Parks".parse().unwrap();
         let new = NewScraper {
             id: scraper.clone(),
@@ -87,16 +91,36 @@ impl World {
         self.run(Ending::new(outcome, "")).await
     }
 
-    async fn due(&self, now: Timestamp) -> Vec<(u64, u32)> {
-        let taken = self.registry.due_deliveries(1000, now).await.unwrap();
-        taken
-            .into_iter()
-            .map(|(delivery, ..)| (delivery.id, delivery.tries))
-            .collect()
+    /// Takes a delivery that is due.
+    async fn take(&self, now: Timestamp) -> Option<Delivery> {
+        let taken = self.registry.due_delivery(now).await.unwrap();
+        taken.map(|(delivery, ..)| delivery)
+    }
+
+    /// Takes a delivery that is due: its number and tries.
+    async fn due(&self, now: Timestamp) -> Option<(u64, u32)> {
+        let taken = self.take(now).await?;
+        Some((taken.id, taken.tries))
+    }
+
+    async fn note(&self, delivery: &Delivery, state: DeliveryState, again_at: Option<Timestamp>) {
+        self.registry
+            .delivered(delivery, state, "503", 12, again_at)
+            .await
+            .unwrap();
+    }
+
+    async fn change(&self, change: AccountChange) -> Account {
+        let alice: OwnerName = "alice".parse().unwrap();
+        self.registry.change_account(&alice, change).await.unwrap()
     }
 
     async fn letters(&self, now: Timestamp) -> Vec<Letter> {
-        self.registry.due_letters(now).await.unwrap()
+        let mut letters = Vec::new();
+        while let Some(letter) = self.registry.next_letter(now).await.unwrap() {
+            letters.push(letter);
+        }
+        letters
     }
 
     /// Letters as "address: what".
@@ -112,7 +136,7 @@ fn line(letter: &Letter) -> String {
         News::Failed(run) => format!("{} failed", run.scraper),
         News::Recovered(run) => format!("{} recovered", run.scraper),
         News::Paused(run) => format!("{} paused", run.scraper),
-        News::Digest(runs) => format!("{} fail", runs.len()),
+        News::Digest { failing, .. } => format!("{failing} fail"),
     };
     format!("{}: {what}", letter.to)
 }
@@ -161,33 +185,22 @@ async fn a_delivery_that_was_taken_is_nobody_elses_for_a_minute() {
     let world = World::new().await;
     let hook = world.hook(&[Event::Finished]).await;
     world.end(Outcome::Succeeded).await;
-    let (delivery, webhook, key) = world
-        .registry
-        .due_deliveries(9, NOW)
-        .await
-        .unwrap()
-        .pop()
-        .unwrap();
+    let (delivery, webhook, key) = world.registry.due_delivery(NOW).await.unwrap().unwrap();
     assert_eq!(
         (webhook.id, webhook.url.as_str(), webhook.scraper),
         (hook, HOOK, world.scraper.clone())
     );
     assert_eq!(key.reveal().len(), 32);
-    assert_eq!(world.due(NOW.after(MINUTE - Duration::from_secs(1))).await, []);
-    assert_eq!(world.due(NOW.after(MINUTE)).await, [(delivery.id, 2)]);
+    assert_eq!(world.due(NOW.after(MINUTE - Duration::from_secs(1))).await, None);
+    let second = world.take(NOW.after(MINUTE)).await.unwrap();
+    assert_eq!((second.id, second.tries), (delivery.id, 2));
     let again_at = NOW.after(5 * MINUTE);
-    let note = async |state, again_at| {
-        world
-            .registry
-            .delivered(delivery.id, state, "503", 12, again_at)
-            .await
-            .unwrap();
-    };
-    note(DeliveryState::Waiting, Some(again_at)).await;
-    assert_eq!(world.due(NOW.after(4 * MINUTE)).await, []);
-    assert_eq!(world.due(again_at).await, [(delivery.id, 3)]);
-    note(DeliveryState::Delivered, None).await;
-    assert_eq!(world.due(NOW.after(DAY)).await, []);
+    world.note(&second, DeliveryState::Waiting, Some(again_at)).await;
+    assert_eq!(world.due(NOW.after(4 * MINUTE)).await, None);
+    let third = world.take(again_at).await.unwrap();
+    assert_eq!(third.tries, 3);
+    world.note(&third, DeliveryState::Delivered, None).await;
+    assert_eq!(world.due(NOW.after(DAY)).await, None);
     let kept = &world.registry.deliveries(&world.scraper, hook).await.unwrap()[0];
     assert_eq!(
         (kept.state, kept.answer.as_deref(), kept.took_ms),
@@ -200,19 +213,16 @@ async fn a_delivery_can_be_made_once_more() {
     let world = World::new().await;
     world.hook(&[Event::Finished]).await;
     world.end(Outcome::Succeeded).await;
-    let (id, _) = world.due(NOW).await[0];
-    world
-        .registry
-        .delivered(id, DeliveryState::GivenUp, "404", 1, None)
-        .await
-        .unwrap();
+    let delivery = world.take(NOW).await.unwrap();
+    world.note(&delivery, DeliveryState::GivenUp, None).await;
+    let id = delivery.id;
     let later = NOW.after(DAY);
     let again = world.registry.redeliver(&world.scraper, id, later).await.unwrap();
     assert_eq!(
         (again.state, again.tries, again.answer.as_deref()),
-        (DeliveryState::Waiting, 0, Some("404"))
+        (DeliveryState::Waiting, 0, Some("503"))
     );
-    assert_eq!(world.due(later).await, [(id, 1)]);
+    assert_eq!(world.due(later).await, Some((id, 1)));
     let elsewhere: ScraperId = "bob/lakes".parse().unwrap();
     let refused = world.registry.redeliver(&elsewhere, id, later).await;
     assert!(matches!(
@@ -222,18 +232,69 @@ async fn a_delivery_can_be_made_once_more() {
 }
 
 #[tokio::test]
-async fn new_deliveries_go_before_those_that_failed() {
+async fn what_a_try_brought_counts_only_while_it_is_the_last() {
     let world = World::new().await;
-    world.hook(&[Event::Finished]).await;
+    let hook = world.hook(&[Event::Finished]).await;
     world.end(Outcome::Succeeded).await;
-    assert_eq!(world.due(NOW).await, [(1, 1)]);
-    world
+    let first = world.take(NOW).await.unwrap();
+    let again = world
         .registry
-        .delivered(1, DeliveryState::Waiting, "503", 1, Some(NOW))
+        .redeliver(&world.scraper, first.id, NOW)
         .await
         .unwrap();
+    world.note(&first, DeliveryState::GivenUp, None).await;
+    let kept = world.registry.deliveries(&world.scraper, hook).await.unwrap();
+    assert_eq!(kept, [again], "asked for once more");
+    let second = world.take(NOW.after(MINUTE)).await.unwrap();
+    let third = world.take(NOW.after(2 * MINUTE)).await.unwrap();
+    world.note(&second, DeliveryState::GivenUp, None).await;
+    let kept = world.registry.deliveries(&world.scraper, hook).await.unwrap();
+    assert_eq!(kept, [third], "somebody else's by now");
+}
+
+#[tokio::test]
+async fn a_call_that_ends_the_process_is_given_up() {
+    let world = World::new().await;
+    let hook = world.hook(&[Event::Finished]).await;
     world.end(Outcome::Succeeded).await;
-    assert_eq!(world.due(NOW).await, [(2, 1), (1, 2)]);
+    for number in 0..MOST_TRIES {
+        let now = NOW.after(number * MINUTE);
+        assert_eq!(world.due(now).await, Some((1, number + 1)));
+    }
+    assert_eq!(world.due(NOW.after(DAY)).await, None);
+    let given_up = &world.registry.deliveries(&world.scraper, hook).await.unwrap()[0];
+    assert_eq!(given_up.state, DeliveryState::GivenUp);
+}
+
+#[tokio::test]
+async fn two_calls_for_one_scraper_are_made_at_a_time() {
+    let mut world = World::new().await;
+    for _ in 0..3 {
+        world.hook(&[Event::Finished]).await;
+    }
+    world.end(Outcome::Succeeded).await;
+    let slow = world.take(NOW).await.unwrap();
+    assert_eq!(world.due(NOW).await, Some((2, 1)));
+    assert_eq!(world.due(NOW).await, None, "two are under way");
+
+    let lakes: ScraperId = "bob/lakes".parse().unwrap();
+    let new = NewScraper {
+        id: lakes.clone(),
+        origin: Origin::Upload {
+            checksum: Checksum::of(b""),
+        },
+        settings: ScraperSettings::default(),
+    };
+    world.registry.add_scraper(new, NOW).await.unwrap();
+    world.scraper = lakes;
+    world.hook(&[Event::Finished]).await;
+    world.end(Outcome::Succeeded).await;
+    assert_eq!(world.due(NOW).await, Some((4, 1)), "of another scraper");
+
+    let soon = NOW.after(MINUTE / 2);
+    world.note(&slow, DeliveryState::Waiting, Some(soon)).await;
+    assert_eq!(world.due(soon).await, Some((3, 1)), "who waits longest");
+    assert_eq!(world.due(soon).await, None);
 }
 
 #[tokio::test]
@@ -242,7 +303,7 @@ async fn what_waits_goes_with_its_webhook() {
     let hook = world.hook(&[Event::Finished]).await;
     world.end(Outcome::Succeeded).await;
     world.registry.remove_webhook(&world.scraper, hook).await.unwrap();
-    assert_eq!(world.due(NOW).await, []);
+    assert_eq!(world.due(NOW).await, None);
     assert!(world.registry.remove_webhook(&world.scraper, hook).await.is_err());
     assert!(world.registry.deliveries(&world.scraper, hook).await.is_err());
     assert_ne!(
@@ -268,7 +329,6 @@ async fn the_newest_hundred_deliveries_are_kept() {
         .map(|one| one.id)
         .collect();
     assert_eq!(ids, (4..=103).rev().collect::<Vec<u64>>());
-    assert_eq!(world.due(NOW).await.len(), 100);
 }
 
 #[tokio::test]
@@ -344,23 +404,29 @@ async fn only_who_wants_mail_and_may_get_it_gets_it() {
     let alice = world.account("alice").await;
     world.account("bob").await;
     for unwanted in [
-        Account {
-            wants_mail: false,
-            ..alice.clone()
+        AccountChange {
+            wants_mail: Some(false),
+            ..AccountChange::default()
         },
-        Account {
-            email: None,
-            ..alice.clone()
+        AccountChange {
+            email: Some(None),
+            ..AccountChange::default()
         },
-        Account {
-            is_disabled: true,
-            ..alice.clone()
+        AccountChange {
+            is_disabled: Some(true),
+            ..AccountChange::default()
         },
     ] {
-        world.registry.change_account(alice.clone()).await.unwrap();
+        let wanted = AccountChange {
+            email: Some(alice.email.clone()),
+            wants_mail: Some(true),
+            is_operator: None,
+            is_disabled: Some(false),
+        };
+        assert_eq!(world.change(wanted).await, alice);
         world.end(Outcome::Failed).await;
         // Between the failure and the letter.
-        world.registry.change_account(unwanted.clone()).await.unwrap();
+        world.change(unwanted.clone()).await;
         assert_eq!(world.post(NOW).await, Vec::<String>::new(), "{unwanted:?}");
         world.end(Outcome::Succeeded).await;
         assert_eq!(world.post(NOW).await, Vec::<String>::new(), "{unwanted:?}");
@@ -455,6 +521,49 @@ async fn a_letter_that_was_not_sent_comes_back() {
 }
 
 #[tokio::test]
+async fn letters_are_taken_one_at_a_time() {
+    let world = World::new().await;
+    world.account("alice").await;
+    world.end(Outcome::Failed).await;
+    world.end(Outcome::Succeeded).await;
+    let first = world.registry.next_letter(NOW).await.unwrap().unwrap();
+    assert!(matches!(first.about, News::Failed(_)));
+    assert_eq!(
+        world.post(NOW).await,
+        ["alice@example.org: Alice/Parks recovered"]
+    );
+}
+
+/// As after a newer Haul, which tells of more.
+#[tokio::test]
+async fn what_is_told_of_and_not_known_here_holds_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.sqlite");
+    let registry = Registry::open(&path, Keyring::random()).unwrap();
+    let world = World::on(registry, ScraperSettings::default()).await;
+    world.account("alice").await;
+    let hook = world.hook(&[Event::Finished]).await;
+    world.end(Outcome::Failed).await;
+    let file = rusqlite::Connection::open(&path).unwrap();
+    for sql in [
+        "UPDATE letters SET news = 'sneezed'",
+        "UPDATE webhooks SET events = '[\"sneezed\", \"recovered\"]'",
+    ] {
+        file.execute(sql, []).unwrap();
+    }
+    world.end(Outcome::Succeeded).await;
+    world.end(Outcome::Succeeded).await;
+    assert_eq!(
+        world.post(NOW).await,
+        ["alice@example.org: Alice/Parks recovered"]
+    );
+    let calls = [world.due(NOW).await, world.due(NOW).await, world.due(NOW).await];
+    assert_eq!(calls, [Some((1, 1)), Some((2, 1)), None]);
+    let listed = world.registry.webhooks(&world.scraper).await.unwrap();
+    assert_eq!((listed[0].id, &listed[0].events), (hook, &vec![Event::Recovered]));
+}
+
+#[tokio::test]
 async fn letters_about_what_is_gone_go_too() {
     let world = World::new().await;
     world.account("alice").await;
@@ -467,5 +576,5 @@ async fn letters_about_what_is_gone_go_too() {
     world.registry.remove_scraper(&world.scraper).await.unwrap();
     world.registry.return_letter(letter, NOW).await.unwrap();
     assert_eq!(world.letters(NOW).await, []);
-    assert_eq!(world.due(NOW).await, []);
+    assert_eq!(world.due(NOW).await, None);
 }

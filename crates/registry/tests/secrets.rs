@@ -235,16 +235,17 @@ async fn changed_records_are_refused_not_shown() {
         .query_row("SELECT value FROM secrets", [], |row| row.get(0))
         .unwrap();
     let flipped = format!("{}{}", &sealed[..sealed.len() - 6], "AAAAAA");
+    let (number, rest) = sealed.split_once(':').unwrap();
     for record in [
         "",
-        "1",
-        "1:",
-        "1:AAAA",
-        "1:?",
+        number,
+        &format!("{number}:"),
+        &format!("{number}:AAAA"),
+        &format!("{number}:?"),
         "x:AAAA",
         "99999999999:AAAA",
         &flipped,
-        &sealed.replace("1:", "2:"),
+        &format!("{number}0:{rest}"),
     ] {
         files
             .sql()
@@ -269,11 +270,13 @@ async fn rotation_seals_everything_anew() {
         .add_webhook(&id, "https://example.org/", vec![Event::Finished], NOW)
         .await
         .unwrap();
+    let first = files.keys().remove(0);
     assert_eq!(registry.rotate_sealing_key().await.unwrap(), 2);
     assert_eq!(files.keys().len(), 2);
     set(&other, &id, "MORPH_B", "by a process that was there before").await;
     assert_eq!(other.drop_unused_keys().await.unwrap(), 1);
-    assert!(files.keys()[0].starts_with("2 "));
+    let number = |line: &str| line.split_once(' ').unwrap().0.parse::<u32>().unwrap();
+    assert_eq!(number(&files.keys()[0]), number(&first) + 1);
     assert_eq!(reveal(&files.open(), &id).await.len(), 2);
     assert_eq!(registry.rotate_sealing_key().await.unwrap(), 3);
 }
@@ -301,6 +304,46 @@ async fn a_crash_while_rotating_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_rotation_that_fails_changes_nothing() {
+    let files = Files::new();
+    let registry = files.open();
+    let id = add_scraper(&registry, "alice/parks").await;
+    set(&registry, &id, "MORPH_A", "value").await;
+    let keys = files.keys();
+    let number = keys[0].split_once(' ').unwrap().0;
+    files
+        .sql()
+        .execute("UPDATE secrets SET value = ?1", [format!("{number}:AAAA")])
+        .unwrap();
+    for _ in 0..3 {
+        assert!(registry.rotate_sealing_key().await.is_err());
+    }
+    assert_eq!(files.keys(), keys);
+}
+
+#[tokio::test]
+async fn a_full_keyring_stays_readable() {
+    let files = Files::new();
+    let registry = files.open();
+    let (number, key) = {
+        let first = files.keys().remove(0);
+        let (number, key) = first.split_once(' ').unwrap();
+        (number.parse::<u32>().unwrap(), key.to_owned())
+    };
+    let full: String = (number..number + 1000)
+        .map(|number| format!("{number} {key}\n"))
+        .collect();
+    std::fs::write(&files.keyring, full).unwrap();
+    let refused = registry.rotate_sealing_key().await.unwrap_err();
+    assert!(
+        matches!(refused, RegistryError::Keyring(KeyringError::Full)),
+        "{refused}"
+    );
+    assert_eq!(registry.drop_unused_keys().await.unwrap(), 999);
+    registry.rotate_sealing_key().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_missing_key_is_named() {
     let files = Files::new();
     let registry = files.open();
@@ -315,10 +358,10 @@ async fn a_missing_key_is_named() {
     );
     let another = Keyring::open(&files.keyring).unwrap();
     let registry = Registry::open(&files.database, another).unwrap();
-    let forged = registry.secrets(&id).await.unwrap_err();
+    let unknown = registry.secrets(&id).await.unwrap_err();
     assert!(
-        matches!(forged, RegistryError::Keyring(KeyringError::Forged)),
-        "{forged}"
+        matches!(unknown, RegistryError::Keyring(KeyringError::UnknownKey(_))),
+        "{unknown}"
     );
     std::fs::write(&files.keyring, kept).unwrap();
     assert_eq!(reveal(&registry, &id).await[0].1, "value");
@@ -343,7 +386,7 @@ fn the_keyring_is_private_and_never_guessed_at() {
         "1 ",
         "1 AAAA\n",
         &whole[..whole.len() - 5],
-        &whole.replace("1 ", "x "),
+        &format!("x{whole}"),
         &doubled,
     ] {
         std::fs::write(&path, damaged).unwrap();
@@ -351,6 +394,11 @@ fn the_keyring_is_private_and_never_guessed_at() {
             matches!(Keyring::open(&path), Err(KeyringError::Damaged(_))),
             "{damaged:?}"
         );
+    }
+    std::fs::write(&path, &whole).unwrap();
+    for mode in [0o640, 0o604, 0o660] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert!(matches!(Keyring::open(&path), Err(KeyringError::Exposed(_))));
     }
     let nowhere = Keyring::open(&folder.path().join("missing/keyring"));
     assert!(matches!(nowhere, Err(KeyringError::Io { .. })));

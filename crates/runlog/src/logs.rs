@@ -45,7 +45,8 @@ impl Logs {
     }
 
     /// Begins the log `name` (1 to 100 letters, digits, `-`); what is there of it, also of a killed process, is gone on with. `secrets` are replaced by
-    /// `****` wherever they appear in a line, also in Base64 and percent-encoded; those shorter than 6 bytes are not masked.
+    /// `****` wherever they appear in a line, also in Base64, hexadecimal and percent-encoded;
+    /// those of 4 and 5 bytes only as words of their own, shorter ones not at all.
     ///
     /// # Errors
     ///

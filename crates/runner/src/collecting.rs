@@ -1,25 +1,26 @@
 //! The data that a run left is taken in.
 
-use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use archive::Artifact;
-use dataset::{CollectLimits, Collected, CompareOptions, Compared, Rejected};
+use dataset::{CollectLimits, Collected, CompareOptions, Compared, QueryError, Rejected};
 use model::Checksum;
 use registry::{Cause, Ending, Outcome, RowChanges};
 
 use crate::execution::{Break, Execution, Left};
 use crate::job::{on_thread, with_causes};
 
-/// How long looking at a database may take.
-const CHECK_TIME_MS: u64 = 600_000;
+/// How long looking at a database may take, and at that of a run that somebody had stopped.
+const CHECK_TIME: Duration = Duration::from_secs(600);
+const SHORT_CHECK_TIME: Duration = Duration::from_secs(60);
 
 /// What was found in the work folder.
 struct Found {
     collected: Collected,
     file: PathBuf,
-    changes: Compared,
-    by_rowid: dataset::RowCounts,
+    /// By table, and all tables together as morph counts.
+    changes: Result<(Compared, dataset::RowCounts), QueryError>,
 }
 
 impl Execution {
@@ -50,41 +51,47 @@ impl Execution {
             self.folder.join("scratch"),
             self.folder.join("data.sqlite"),
         );
-        fs::create_dir_all(&scratch).map_err(|error| Break::ours("a folder for checking", &error))?;
-        let limits = CollectLimits {
-            max_bytes: self.shop.options.max_data_bytes,
-            timeout_ms: CHECK_TIME_MS,
-        };
-        let options = CompareOptions {
-            ignore_columns: self.lease.scraper.settings.ignore_columns.clone(),
-            ..CompareOptions::default()
-        };
+        let (limits, options) = self.patience();
         let looked = on_thread("collect", move || {
             let collected = dataset::collect(&work, &scratch, &file, limits)?;
-            let damaged = |error: dataset::QueryError| Rejected::Damaged(error.to_string());
-            let changes = dataset::compare(before.as_deref(), &file, &options).map_err(damaged)?;
-            let by_rowid = dataset::rowid_counts(before.as_deref(), &file).map_err(damaged)?;
+            let compare = || {
+                let changes = dataset::compare(before.as_deref(), &file, &options)?;
+                Ok((
+                    changes,
+                    dataset::rowid_counts(before.as_deref(), &file, options.time)?,
+                ))
+            };
             Ok(Found {
+                changes: compare(),
                 collected,
                 file,
-                changes,
-                by_rowid,
             })
         });
         Ok(looked.await)
+    }
+
+    /// How large the data may be, and how long looking at it may take.
+    fn patience(&self) -> (CollectLimits, CompareOptions) {
+        let time = match self.control.is_halted() {
+            true => SHORT_CHECK_TIME,
+            false => CHECK_TIME,
+        };
+        let limits = CollectLimits {
+            max_bytes: self.shop.options.max_data_bytes,
+            timeout_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        };
+        let options = CompareOptions {
+            ignore_columns: self.lease.scraper.settings.ignore_columns.clone(),
+            time: time.min(self.shop.options.compare_time),
+        };
+        (limits, options)
     }
 
     async fn take_in(&self, mut ending: Ending, found: Found) -> Result<Left, Break> {
         if found.collected.tables == 0 {
             return self.reject(ending, &Rejected::Missing).await;
         }
-        ending.changes = found
-            .changes
-            .iter()
-            .map(|(table, difference)| (table.clone(), rows(difference.rows)))
-            .collect();
-        ending.rowid_changes = rows(found.by_rowid);
-        ending.message = format!("{}: {}", ending.message, summary(&ending));
+        self.count(&mut ending, found.changes);
         let checksum: Checksum = found
             .collected
             .checksum
@@ -113,6 +120,22 @@ impl Execution {
             ending,
             data: Some((checksum, found.collected.bytes)),
         })
+    }
+
+    /// Notes which rows changed. Data is kept also where that could not be found out.
+    fn count(&self, ending: &mut Ending, changes: Result<(Compared, dataset::RowCounts), QueryError>) {
+        let said = match changes {
+            Ok((changes, by_rowid)) => {
+                ending.changes = changes
+                    .into_iter()
+                    .map(|(table, difference)| (table, rows(difference.rows)))
+                    .collect();
+                ending.rowid_changes = rows(by_rowid);
+                summary(ending)
+            }
+            Err(error) => format!("its data is kept, but what changed in it could not be counted: {error}"),
+        };
+        ending.message = format!("{}: {said}", ending.message);
     }
 
     /// No data was taken in. The last version stays; what cannot be read is kept for its owner to look at.

@@ -1,19 +1,22 @@
 //! One run, from its lease to its end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use archive::{Archive, Artifact};
+use egress::Pace;
 use model::{Checksum, RunId, ScraperId, Timestamp};
-use registry::{Ended, Ending, Lease, Outcome, Phase, Registry, RegistryError};
-use runlog::{LogLimits, Logs, Stream, Writer};
-use runtimes::{Plan, Runtimes};
+use registry::{Ended, Ending, Lease, Outcome, Phase, Registry, RegistryError, Secret, SecretName};
+use runlog::{LogLimits, Logs, Stream, Summary, Writer};
+use runtimes::Runtimes;
 use sandbox::{Sandbox, SandboxOptions};
+use tokio::sync::Mutex;
+use tokio::task::JoinError;
 
 use crate::building::Builds;
 use crate::control::{Control, Halt};
-use crate::job::with_causes;
+use crate::job::{on_thread, with_causes};
 use crate::metrics::Metrics;
 use crate::options::RunnerOptions;
 use crate::places::{Places, remove_tree};
@@ -26,9 +29,13 @@ pub(crate) struct Workshop {
     pub(crate) options: RunnerOptions,
     pub(crate) places: Places,
     pub(crate) logs: Logs,
+    /// How fast sites are called, by all runs together.
+    pub(crate) pace: Arc<Pace>,
     sandbox: OnceLock<Sandbox>,
     runtimes: OnceLock<Runtimes>,
     pub(crate) builds: Builds,
+    /// Held while data is noted and its file looked for once more, and while files are removed that nothing names any more: the same bytes may come back.
+    pub(crate) shelf: Mutex<()>,
     pub(crate) metrics: Metrics,
 }
 
@@ -39,6 +46,8 @@ pub(crate) enum Break {
     Over(Box<Ending>),
     /// Something went wrong that is not its fault; it is tried again.
     Again(Box<Ending>),
+    /// This worker ends; another one begins it anew.
+    PutBack,
     /// It is somebody else's.
     Fenced,
 }
@@ -74,6 +83,12 @@ pub(crate) struct Left {
     pub(crate) data: Option<(Checksum, u64)>,
 }
 
+impl Left {
+    fn nothing(ending: Ending) -> Self {
+        Self { ending, data: None }
+    }
+}
+
 /// A run on its way.
 pub(crate) struct Execution {
     pub(crate) shop: Arc<Workshop>,
@@ -82,6 +97,12 @@ pub(crate) struct Execution {
     pub(crate) log: Arc<Writer>,
     /// Its work folder.
     pub(crate) folder: PathBuf,
+    /// As they were when it began: what it is given is what its log hides.
+    pub(crate) secrets: Vec<(SecretName, Secret)>,
+    /// The commit, as soon as it is known, where its code comes from git.
+    pub(crate) revision: OnceLock<String>,
+    /// Likewise.
+    pub(crate) language: OnceLock<String>,
 }
 
 impl Workshop {
@@ -97,9 +118,11 @@ impl Workshop {
         })?;
         Ok(Self {
             logs: Logs::open(&places.logs())?,
+            pace: Arc::default(),
             sandbox: OnceLock::new(),
             runtimes: OnceLock::new(),
             builds: Builds::default(),
+            shelf: Mutex::default(),
             metrics: Metrics::new(),
             registry,
             archive,
@@ -134,25 +157,21 @@ impl Workshop {
             Err(error) => Err(Break::ours("the run could not be prepared", &*error)),
         };
         let ended = match outcome {
-            Ok(result) => self.finish(run, epoch, result).await,
-            Err(Break::Over(ending)) => {
-                let result = Left {
-                    ending: *ending,
-                    data: None,
-                };
-                self.finish(run, epoch, result).await
-            }
+            Ok(left) => self.finish(&scraper, run, epoch, left).await,
+            Err(Break::Over(ending)) => self.finish(&scraper, run, epoch, Left::nothing(*ending)).await,
             Err(Break::Again(ending)) => self.give_back(run, epoch, *ending).await,
+            Err(Break::PutBack) => unless_fenced(self.registry.put_back(run, epoch, now()).await),
             Err(Break::Fenced) => Ok(None),
         };
-        self.tidy(run);
-        match ended {
-            Ok(ended) => ended,
-            Err(error) => {
-                tracing::error!(%error, %run, %scraper, "the end of a run could not be noted; its lease will expire");
-                None
-            }
-        }
+        self.tidy(run, epoch).await;
+        noted(run, ended)
+    }
+
+    /// Gives back a run whose execution failed in a way that nobody foresaw.
+    pub(crate) async fn give_up(&self, run: RunId, epoch: u64, failed: &JoinError) -> Option<Ended> {
+        self.tidy(run, epoch).await;
+        let ending = Ending::new(Outcome::Lost, format!("this worker failed: {failed}"));
+        noted(run, self.give_back(run, epoch, ending).await)
     }
 
     async fn begin(
@@ -160,8 +179,7 @@ impl Workshop {
         lease: Lease,
         control: &Arc<Control>,
     ) -> Result<Execution, Box<dyn std::error::Error + Send + Sync>> {
-        let folder = self.places.of_run(lease.run.id);
-        remove_tree(&folder)?;
+        let folder = self.places.of_run(lease.run.id, lease.epoch);
         std::fs::create_dir_all(folder.join("app"))?;
         let limits = &lease.scraper.settings.limits;
         let limits = LogLimits {
@@ -178,27 +196,52 @@ impl Workshop {
             control: Arc::clone(control),
             log: Arc::new(log),
             folder,
+            secrets,
+            revision: OnceLock::new(),
+            language: OnceLock::new(),
         })
     }
 
-    /// Ends a run; tried for as long as its lease lasts, because all its work would be lost.
-    async fn finish(&self, run: RunId, epoch: u64, result: Left) -> Result<Option<Ended>, RegistryError> {
-        let mut pause = std::time::Duration::from_millis(100);
+    /// Ends a run. Its data is in the archive afterwards, whoever removed the same bytes while it came in.
+    async fn finish(
+        &self,
+        scraper: &ScraperId,
+        run: RunId,
+        epoch: u64,
+        left: Left,
+    ) -> Result<Option<Ended>, RegistryError> {
+        let Some((checksum, _)) = left.data else {
+            return self.note(run, epoch, &left).await;
+        };
+        let _shelf = self.shelf.lock().await;
+        let ended = self.note(run, epoch, &left).await?;
+        if ended.is_some() {
+            let file = self.places.of_run(run, epoch).join("data.sqlite");
+            self.keep_data(scraper, checksum, &file).await;
+        }
+        Ok(ended)
+    }
+
+    /// Makes sure that data that was noted is in the archive.
+    pub(crate) async fn keep_data(&self, scraper: &ScraperId, checksum: Checksum, file: &Path) {
+        let artifact = Artifact::Dataset(checksum);
+        if let Err(error) = self.archive.put_artifact(scraper, &artifact, file).await {
+            tracing::error!(%error, %scraper, %checksum, "data that is in force may be missing in the archive");
+        }
+    }
+
+    /// Notes the end of a run; tried for as long as its lease lasts, because all its work would be lost.
+    async fn note(&self, run: RunId, epoch: u64, left: &Left) -> Result<Option<Ended>, RegistryError> {
+        let mut pause = Duration::from_millis(100);
         loop {
-            let Left { ending, data } = &result;
-            match self
-                .registry
-                .finish(run, epoch, ending.clone(), *data, now())
-                .await
-            {
-                Ok(ended) => return Ok(Some(ended)),
-                Err(RegistryError::Fenced(_)) => return Ok(None),
+            let (ending, data) = (left.ending.clone(), left.data);
+            match self.registry.finish(run, epoch, ending, data, now()).await {
                 Err(error @ RegistryError::Database(_)) if pause.as_secs() < 20 => {
                     tracing::warn!(%error, %run, "the end of a run could not be noted; it is tried again");
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
-                Err(error) => return Err(error),
+                ended => return unless_fenced(ended.map(Some)),
             }
         }
     }
@@ -210,100 +253,105 @@ impl Workshop {
         ending: Ending,
     ) -> Result<Option<Ended>, RegistryError> {
         tracing::warn!(%run, why = %ending.message, "a run is tried again");
-        match self.registry.give_back(run, epoch, ending, now(), jitter()).await {
-            Err(RegistryError::Fenced(_)) => Ok(None),
-            given => given,
-        }
+        unless_fenced(self.registry.give_back(run, epoch, ending, now(), jitter()).await)
     }
 
-    fn tidy(&self, run: RunId) {
-        if let Err(error) = remove_tree(&self.places.of_run(run)) {
+    async fn tidy(&self, run: RunId, epoch: u64) {
+        let folder = self.places.of_run(run, epoch);
+        if let Err(error) = on_thread("tidy", move || remove_tree(&folder)).await {
             tracing::warn!(%error, %run, "a work folder could not be removed; it goes at the next start");
         }
     }
 }
 
+/// What somebody else has is nothing of ours.
+fn unless_fenced(ended: Result<Option<Ended>, RegistryError>) -> Result<Option<Ended>, RegistryError> {
+    match ended {
+        Err(RegistryError::Fenced(_)) => Ok(None),
+        ended => ended,
+    }
+}
+
+fn noted(run: RunId, ended: Result<Option<Ended>, RegistryError>) -> Option<Ended> {
+    ended.unwrap_or_else(|error| {
+        tracing::error!(%error, %run, "the end of a run could not be noted; its lease will expire");
+        None
+    })
+}
+
 impl Execution {
-    /// Every phase. The log is finished and archived whatever happens.
+    /// Every phase. The log of one that is over is finished and archived; one that is tried again goes on in the same log.
     async fn through(self) -> Result<Left, Break> {
         let outcome = self.phases().await;
-        let outcome = self.explain(outcome);
+        self.explain(&outcome);
+        let left = match outcome {
+            Ok(left) => left,
+            Err(Break::Over(ending)) => Left::nothing(*ending),
+            Err(again) => return Err(again),
+        };
         let (run, scraper) = (self.lease.run.id, self.lease.scraper.id.clone());
-        let Self { shop, log, .. } = self;
-        let again = matches!(outcome, Err(Break::Again(_) | Break::Fenced));
-        let summary = match Arc::into_inner(log) {
-            // A run that is tried again goes on in the same log.
-            Some(log) if !again => log
-                .finish(SystemTime::now())
-                .map_err(|error| Break::ours("the log cannot be finished", &error)),
-            _ => Ok(runlog::Summary::default()),
-        };
-        if !again {
-            shop.keep_log(&scraper, run).await;
-        }
-        let note = |ending: &mut Ending| {
-            if let Ok(summary) = &summary {
-                ending.log_lines = summary.lines;
-                ending.log_bytes = summary.bytes;
-            }
-        };
-        match outcome {
-            Ok(mut result) => {
-                note(&mut result.ending);
-                Ok(result)
-            }
-            Err(Break::Over(mut ending)) => {
-                note(&mut ending);
-                Err(Break::Over(ending))
-            }
-            Err(other) => Err(other),
-        }
+        let (revision, language) = (self.revision.into_inner(), self.language.into_inner());
+        let summary = finished(run, self.log);
+        self.shop.keep_log(&scraper, run).await;
+        Ok(Left {
+            ending: Ending {
+                log_lines: summary.lines,
+                log_bytes: summary.bytes,
+                revision,
+                language,
+                ..left.ending
+            },
+            ..left
+        })
     }
 
     async fn phases(&self) -> Result<Left, Break> {
         self.enter(Phase::Syncing).await?;
-        let revision = self.sync().await.map_err(|stopped| self.instead(stopped))?;
+        self.sync().await.map_err(|stopped| self.instead(stopped))?;
         self.enter(Phase::Building).await?;
-        let (plan, build) = self.build().await.map_err(|stopped| self.instead(stopped))?;
+        let built = self.build().await.map_err(|stopped| self.instead(stopped))?;
         self.enter(Phase::Running).await?;
-        let ran = self
-            .run(&plan, build.as_deref())
-            .await
-            .map_err(|stopped| self.instead(stopped))?;
-        if self.control.why() == Some(Halt::Fenced) {
-            return Err(Break::Fenced);
+        let ran = self.run(&built).await.map_err(|stopped| self.instead(stopped))?;
+        match self.control.why() {
+            Some(Halt::Fenced) => return Err(Break::Fenced),
+            Some(Halt::Shutdown) if ran.outcome == Outcome::Stopped => return Err(Break::PutBack),
+            // Whoever had it stopped gets what it left until then.
+            _ => {}
         }
-        if self.control.why() == Some(Halt::Shutdown) {
-            return Err(self.instead(Break::Fenced));
+        self.advance(Phase::Collecting).await?;
+        tokio::select! {
+            left = self.collect(ran) => left,
+            // A thread may go on for a while, in a folder that is gone.
+            () = self.control.hurried() => Err(self.instead(Break::Fenced)),
         }
-        self.enter(Phase::Collecting).await?;
-        let mut result = self.collect(ran).await?;
-        result.ending.language = Some(plan.language);
-        result.ending.revision = revision;
-        Ok(result)
     }
 
     /// What it means that a phase broke off: if somebody wanted the run to stop, that is why.
     fn instead(&self, stopped: Break) -> Break {
         match self.control.why() {
             Some(Halt::Person(by)) => Break::over(Outcome::Stopped, format!("stopped by {by}")),
-            Some(Halt::Shutdown) => Break::again(Outcome::Lost, "this worker was stopped"),
+            Some(Halt::Shutdown) => Break::PutBack,
             Some(Halt::Fenced) => Break::Fenced,
             None => stopped,
         }
     }
 
+    /// Goes on to a phase, unless the run is to stop.
     async fn enter(&self, phase: Phase) -> Result<(), Break> {
-        if self.control.why().is_some() {
+        if self.control.is_halted() {
             return Err(self.instead(Break::Fenced));
         }
+        self.advance(phase).await
+    }
+
+    async fn advance(&self, phase: Phase) -> Result<(), Break> {
         let (run, epoch) = (self.lease.run.id, self.lease.epoch);
         Ok(self.shop.registry.advance(run, epoch, phase, now()).await?)
     }
 
     /// Says in the log how it ended.
-    fn explain(&self, outcome: Result<Left, Break>) -> Result<Left, Break> {
-        let (stream, text) = match &outcome {
+    fn explain(&self, outcome: &Result<Left, Break>) {
+        let (stream, text) = match outcome {
             Ok(result) if result.ending.outcome == Outcome::Succeeded => {
                 (Stream::InternalOut, result.ending.message.clone())
             }
@@ -313,10 +361,13 @@ impl Execution {
                 Stream::InternalErr,
                 format!("{}; it is tried again", ending.message),
             ),
+            Err(Break::PutBack) => (
+                Stream::InternalErr,
+                "this worker was stopped; the run waits again".to_owned(),
+            ),
             Err(Break::Fenced) => (Stream::InternalErr, "another worker has this run now".to_owned()),
         };
         self.say(stream, &text);
-        outcome
     }
 
     /// Writes a line of Haul's own into the log.
@@ -340,9 +391,25 @@ impl Execution {
     }
 }
 
+/// Ends a log. That its last lines could not be written does not make the run worse.
+fn finished(run: RunId, log: Arc<Writer>) -> Summary {
+    let finished = Arc::into_inner(log).map(|log| log.finish(SystemTime::now()));
+    match finished {
+        Some(Ok(summary)) => summary,
+        Some(Err(error)) => {
+            tracing::warn!(%error, %run, "a log could not be finished");
+            Summary::default()
+        }
+        None => {
+            tracing::warn!(%run, "a log is still written to after the end of its run");
+            Summary::default()
+        }
+    }
+}
+
 impl Workshop {
-    /// Brings a finished log into the archive. What fails is only told: the run is not worse for it.
-    async fn keep_log(&self, scraper: &ScraperId, run: RunId) {
+    /// Brings the log of a run that is over into the archive, where it is here. What fails is only told: the run is not worse for it.
+    pub(crate) async fn keep_log(&self, scraper: &ScraperId, run: RunId) {
         let kept = match self.logs.file(&run.to_string()) {
             Ok(Some(file)) => self
                 .archive
@@ -358,9 +425,6 @@ impl Workshop {
         }
     }
 }
-
-/// Which plan a run follows and where its dependencies are.
-pub(crate) type Built = (Plan, Option<PathBuf>);
 
 pub(crate) fn now() -> Timestamp {
     Timestamp::from(SystemTime::now())

@@ -4,18 +4,22 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use egress::{Proxy, Sockets, Tape, Visit};
 use runlog::{Stream, Writer};
-use sandbox::{Ended, Gateway, Job, Running, Usage};
+use sandbox::{Ended, Gateway, Job, Running, SandboxError, Usage};
 use tokio::sync::oneshot;
 
 use crate::control::Control;
-use crate::execution::Workshop;
+use crate::execution::{Break, Workshop};
 
 /// What is read of a program's output at once.
 const PIECE_BYTES: usize = 64 << 10;
+
+/// Hosts that were refused, in the log: what Haul itself has to say must fit in as well.
+const MAX_REFUSALS: usize = 200;
 
 /// What became of a process.
 pub(crate) struct Done {
@@ -47,7 +51,7 @@ pub(crate) enum Output {
 }
 
 impl Workshop {
-    /// Runs a job to its end.
+    /// Runs a job to its end. That it cannot even begin is its own fault only where the machine never could run it.
     pub(crate) async fn run_job(
         self: &Arc<Self>,
         job: Job,
@@ -55,12 +59,13 @@ impl Workshop {
         log: &Arc<Writer>,
         output: Output,
         tape: Option<Tape>,
-    ) -> Done {
+    ) -> Result<Done, Break> {
         let shop = Arc::clone(self);
         let started = on_thread("start", move || shop.sandbox().start(job)).await;
         let mut running = match started {
             Ok(running) => running,
-            Err(error) => return Done::not_started(with_causes(&error)),
+            Err(error) if is_final(&error) => return Ok(Done::not_started(with_causes(&error))),
+            Err(error) => return Err(Break::ours("the program could not be started", &error)),
         };
         control.runs(running.stopper());
         let proxy = match self.start_proxy(&mut running, log, tape) {
@@ -68,7 +73,8 @@ impl Workshop {
             Err(error) => {
                 running.stopper().stop();
                 wait(running).await;
-                return Done::not_started(format!("the proxy could not be started: {error}"));
+                control.runs_nothing();
+                return Err(Break::ours("the proxy could not be started", &error));
             }
         };
         let out = pump(running.stdout.take(), Stream::Stdout, log, output);
@@ -80,12 +86,13 @@ impl Workshop {
             Some(proxy) => proxy.stop().await,
             None => Vec::new(),
         };
-        Done {
+        self.metrics.visited(&visits);
+        Ok(Done {
             ended,
             usage,
             visits,
             output,
-        }
+        })
     }
 
     fn start_proxy(
@@ -97,8 +104,13 @@ impl Workshop {
         let Some(gateway) = running.gateway.take() else {
             return Ok(None);
         };
-        let log = Arc::clone(log);
+        let (log, said) = (Arc::clone(log), AtomicUsize::new(0));
         let refused = move |text: &str| {
+            let text = match said.fetch_add(1, Ordering::Relaxed) {
+                said if said < MAX_REFUSALS => text,
+                MAX_REFUSALS => "further refusals are only in the list of hosts",
+                _ => return,
+            };
             if let Err(error) = log.say(Stream::InternalErr, text, SystemTime::now()) {
                 tracing::warn!(%error, "a refusal could not be logged");
             }
@@ -106,10 +118,19 @@ impl Workshop {
         Proxy::start(
             sockets(gateway),
             self.options.policy.clone(),
+            Arc::clone(&self.pace),
             tape,
             Arc::new(refused),
         )
         .map(Some)
+    }
+}
+
+/// Whether it would be the same at the next try: this machine lacks a limit, or the job is none.
+fn is_final(error: &SandboxError) -> bool {
+    match error {
+        SandboxError::Lacks(_) => true,
+        SandboxError::Failed { source, .. } => source.kind() == std::io::ErrorKind::InvalidInput,
     }
 }
 
@@ -160,7 +181,8 @@ fn pump(
     })
 }
 
-/// Runs `work` on a thread of its own: it may take as long as a run does, and threads for blocking are few.
+/// Runs `work` on a thread of its own: it may take as long as a run does, and threads for blocking are few. It panics where no thread can be had and where
+/// `work` does; a run is given back then.
 pub(crate) fn on_thread<T, F>(name: &str, work: F) -> impl Future<Output = T> + use<T, F>
 where
     T: Send + 'static,

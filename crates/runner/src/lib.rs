@@ -31,5 +31,5 @@ mod upload;
 mod worker;
 
 pub use crate::options::RunnerOptions;
-pub use crate::runner::{DataFile, FIRST_UID, Runner, RunnerDeps, RunnerError};
+pub use crate::runner::{DataFile, FIRST_UID, Leftover, Runner, RunnerDeps, RunnerError};
 pub use crate::upload::MAX_UPLOAD_BYTES;

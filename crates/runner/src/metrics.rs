@@ -1,5 +1,8 @@
 //! Figures for operators.
 
+use std::sync::atomic::AtomicU64;
+
+use egress::Visit;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -34,6 +37,7 @@ pub(crate) struct Metrics {
     wait_seconds: Histogram,
     run_seconds: Histogram,
     memory_bytes: Histogram,
+    site_wait: Counter<f64, AtomicU64>,
     errors: Counter,
 }
 
@@ -45,6 +49,7 @@ impl Metrics {
             wait_seconds: Histogram::new(exponential_buckets(0.1, 4.0, 10)),
             run_seconds: Histogram::new(exponential_buckets(0.1, 4.0, 10)),
             memory_bytes: Histogram::new(exponential_buckets(4_194_304.0, 2.0, 12)),
+            site_wait: Counter::default(),
             errors: Counter::default(),
         }
     }
@@ -76,6 +81,12 @@ impl Metrics {
             Unit::Bytes,
             self.memory_bytes.clone(),
         );
+        scrapers.register_with_unit(
+            "site_wait",
+            "How long connections of runs waited for their turn at a site",
+            Unit::Seconds,
+            self.site_wait.clone(),
+        );
         scrapers.register(
             "queue_errors",
             "Looks at the queue that failed",
@@ -93,6 +104,11 @@ impl Metrics {
     pub(crate) fn ran(&self, ending: &Ending) {
         self.run_seconds.observe(ending.usage.wall_ms as f64 / 1_000.0);
         self.memory_bytes.observe(ending.usage.peak_memory_bytes as f64);
+    }
+
+    pub(crate) fn visited(&self, visits: &[Visit]) {
+        let waited_ms: u64 = visits.iter().map(|visit| visit.counts.waited_ms).sum();
+        self.site_wait.inc_by(waited_ms as f64 / 1_000.0);
     }
 
     pub(crate) fn ended(&self, outcome: Outcome) {

@@ -30,6 +30,8 @@ pub struct RunnerOptions {
     pub grace: Duration,
     /// Bytes of one `data.sqlite` at most.
     pub max_data_bytes: u64,
+    /// How long counting the rows that changed may take; without it data is kept all the same.
+    pub compare_time: Duration,
     /// Days after which logs and runs are forgotten.
     pub keep_days: u32,
 }

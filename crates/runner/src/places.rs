@@ -5,7 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use model::{Checksum, RunId};
+use model::{Checksum, OwnerName, RunId};
+
+/// With what the name of a build begins that is on its way out. No owner's name does.
+const GONE: &str = ".gone-";
 
 /// The runner's folder.
 #[derive(Clone, Debug)]
@@ -15,7 +18,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Makes the folders, readable by nobody else.
+    /// Makes the folders.
     pub(crate) fn open(root: &Path, builds: &Path) -> io::Result<Self> {
         let places = Self {
             root: root.to_owned(),
@@ -43,14 +46,14 @@ impl Places {
         self.root.join("work")
     }
 
-    /// The work folder of one run.
-    pub(crate) fn of_run(&self, run: RunId) -> PathBuf {
-        self.work().join(run.to_string())
+    /// The work folder of a run under one lease: what is left of an older one must not get into it.
+    pub(crate) fn of_run(&self, run: RunId, epoch: u64) -> PathBuf {
+        self.work().join(format!("{run}-{epoch}"))
     }
 
-    /// The dependencies that were built under `key`.
-    pub(crate) fn build(&self, key: &str) -> PathBuf {
-        self.builds.join(key)
+    /// The dependencies that were built under `key` for scrapers of `owner`. Installing runs code that these scrapers name, so others never see what it left.
+    pub(crate) fn build(&self, owner: &OwnerName, key: &str) -> PathBuf {
+        self.builds.join(format!("{owner}.{key}"))
     }
 
     pub(crate) fn logs(&self) -> PathBuf {
@@ -76,26 +79,52 @@ impl Places {
     }
 
     /// Removes what a killed worker left. Only for who holds the lock.
-    pub(crate) fn sweep_work(&self) -> io::Result<()> {
-        for entry in fs::read_dir(self.work())? {
-            remove_tree(&entry?.path())?;
+    pub(crate) fn sweep_work(&self) {
+        for (path, _) in entries_by_age(&self.work()).unwrap_or_default() {
+            if let Err(error) = remove_tree(&path) {
+                tracing::warn!(%error, path = %path.display(), "what a run left cannot be removed; remove it by hand");
+            }
         }
-        Ok(())
     }
 
-    /// Removes data that nobody asked for in a day, and all builds but the `builds` that were used last.
-    pub(crate) fn sweep_caches(&self, now: SystemTime, builds: usize) -> io::Result<()> {
+    /// Removes data that nobody asked for in a day.
+    pub(crate) fn sweep_data(&self, now: SystemTime) -> io::Result<()> {
         for (path, used) in entries_by_age(&self.data_cache())? {
             if now.duration_since(used).unwrap_or_default() > Duration::from_secs(24 * 3600) {
                 remove_tree(&path)?;
             }
         }
-        let all = entries_by_age(&self.builds)?;
-        for (path, _) in all.iter().take(all.len().saturating_sub(builds)) {
-            remove_tree(path)?;
+        Ok(())
+    }
+
+    /// All builds but the `kept` that were used last.
+    pub(crate) fn old_builds(&self, kept: usize) -> io::Result<Vec<PathBuf>> {
+        let mut all = entries_by_age(&self.builds)?;
+        all.retain(|(path, _)| !is_gone(path));
+        all.truncate(all.len().saturating_sub(kept));
+        Ok(all.into_iter().map(|(path, _)| path).collect())
+    }
+
+    /// Removes the builds that were set aside, also those of a sweep that was killed.
+    pub(crate) fn sweep_builds(&self) -> io::Result<()> {
+        for (path, _) in entries_by_age(&self.builds)? {
+            if is_gone(&path) {
+                remove_tree(&path)?;
+            }
         }
         Ok(())
     }
+}
+
+/// Takes a build out of use in one step: one that is removed in part must never count as whole.
+pub(crate) fn set_aside(build: &Path) -> io::Result<()> {
+    let name = build.file_name().unwrap_or_default().to_string_lossy();
+    fs::rename(build, build.with_file_name(format!("{GONE}{name}")))
+}
+
+fn is_gone(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(GONE))
 }
 
 /// What is in `folder`, longest unused first.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use archive::{Archive, Artifact, checksum_of};
 use dataset::CollectLimits;
 use model::{Checksum, OwnerName, RunId, ScraperId};
-use registry::{Asked, Cause, Limits, Phase, Registry, RegistryError, Run, Version};
+use registry::{Asked, Cause, Limits, Origin, Phase, Registry, RegistryError, Run, Version};
 use runlog::Log;
 use runtimes::Runtimes;
 use sandbox::Lack;
@@ -76,6 +76,24 @@ pub struct DataFile {
     pub path: PathBuf,
     /// Which version.
     pub version: Version,
+}
+
+/// What is kept of a run for its owner, beside its log and its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftover {
+    /// What it said and heard, where it was recorded.
+    Cassette,
+    /// Its `data.sqlite`, where that could not be taken in.
+    Rejected,
+}
+
+impl Leftover {
+    fn artifact(self, run: RunId) -> Artifact {
+        match self {
+            Self::Cassette => Artifact::Cassette(run),
+            Self::Rejected => Artifact::Rejected(run),
+        }
+    }
 }
 
 /// Runs scrapers, and knows what became of them. Cheap to clone.
@@ -152,9 +170,12 @@ impl Runner {
 
     /// Stops a run: at once where it goes on here, else when its worker asks the next time.
     pub async fn stop_run(&self, run: RunId, by: &str) -> Result<Run, RunnerError> {
+        let before = self.registry().run(run).await?;
         let stopped = self.registry().stop_run(run, by, now()).await?;
         self.worker.active.halt(run, Halt::Person(by.to_owned()));
-        self.worker.over.notify_waiters();
+        if before.phase != Phase::Finished && stopped.phase == Phase::Finished {
+            self.worker.note_end(&stopped).await;
+        }
         Ok(stopped)
     }
 
@@ -178,17 +199,32 @@ impl Runner {
     ///
     /// `Invalid` when it is no archive, names places outside, or is too large.
     pub async fn upload(&self, scraper: &ScraperId, tar: &Path) -> Result<Checksum, RunnerError> {
-        let file = tar.to_owned();
-        let checked = on_thread("upload", move || {
-            upload::check(&file)?;
-            checksum_of(&file)
-        });
-        let checksum = checked
-            .await
-            .map_err(|error| RunnerError::Invalid(format!("this is no tar archive of a scraper: {error}")))?;
-        let artifact = Artifact::Upload(checksum);
-        self.shop().archive.put_artifact(scraper, &artifact, tar).await?;
+        let checksum = check_code(tar).await?;
+        let scraper = self.registry().canonical(scraper).await?;
+        self.keep_code(&scraper, &Artifact::Upload(checksum), tar).await?;
         Ok(checksum)
+    }
+
+    /// Takes another tar archive for a scraper that is there, and removes what was sent for it before; the rest of it stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::upload`]; `NotFound`.
+    pub async fn change_code(&self, scraper: &ScraperId, tar: &Path) -> Result<Checksum, RunnerError> {
+        let id = self.registry().scraper(scraper).await?.id;
+        let checksum = self.upload(&id, tar).await?;
+        let origin = Origin::Upload { checksum };
+        let before = self.registry().set_origin(&id, origin, now()).await?;
+        // Once more: it may have been there, as code of long ago, and removed since.
+        self.keep_code(&id, &Artifact::Upload(checksum), tar).await?;
+        if let Some(before) = before {
+            self.shop().drop_code(&id, &before).await;
+        }
+        Ok(checksum)
+    }
+
+    async fn keep_code(&self, of: &ScraperId, artifact: &Artifact, tar: &Path) -> Result<(), RunnerError> {
+        Ok(self.shop().archive.put_artifact(of, artifact, tar).await?)
     }
 
     /// Runs code that was sent along once, for `POST /run`. Its data is not kept. Follow its log.
@@ -197,23 +233,21 @@ impl Runner {
     ///
     /// As [`Runner::upload`].
     pub async fn run_upload(&self, by: &OwnerName, tar: &Path) -> Result<Run, RunnerError> {
-        let home = upload::home(by)?;
-        let checksum = self.upload(&home, tar).await?;
+        let checksum = check_code(tar).await?;
+        let (home, artifact) = (upload::home(by)?, Artifact::Sent(checksum));
+        self.keep_code(&home, &artifact, tar).await?;
         let run = self
             .registry()
             .ask_upload(by, checksum, Limits::default(), now())
             .await?;
         // Once more: another run of the same code may have ended, and removed it, since.
-        self.shop()
-            .archive
-            .put_artifact(&home, &Artifact::Upload(checksum), tar)
-            .await?;
+        self.keep_code(&home, &artifact, tar).await?;
         self.worker.wake.notify_one();
         Ok(run)
     }
 
-    /// The log of a run: from this machine, or brought from the archive. None before it has begun, while another worker writes it, and when it is
-    /// kept no more.
+    /// The log of a run: from this machine, or brought from the archive. None before it has begun, while a worker of another machine writes it, and when it is
+    /// kept no more. While another process of this machine writes it, it is what that one has written by now.
     pub async fn log(&self, run: RunId) -> Result<Option<Log>, RunnerError> {
         let (shop, name) = (self.shop(), run.to_string());
         if let Some(log) = shop.logs.get(&name)? {
@@ -240,6 +274,7 @@ impl Runner {
 
     /// Data of a scraper as a file: the newest version, or one of the kept ones.
     pub async fn data(&self, scraper: &ScraperId, version: Option<u64>) -> Result<DataFile, RunnerError> {
+        let scraper = &self.registry().scraper(scraper).await?.id;
         let versions = self.registry().versions(scraper).await?;
         let chosen = match version {
             None => versions
@@ -263,12 +298,14 @@ impl Runner {
         })
     }
 
-    /// Puts a file of data in force that no run left: `from` is checked like what a run leaves, and only read.
+    /// Puts a file of data in force that no run left: `from`, with the journals that lie beside it, is checked like what a run leaves, and only read.
     pub async fn import_data(&self, scraper: &ScraperId, from: &Path) -> Result<Version, RunnerError> {
-        let folder = tempfile::tempdir_in(self.shop().places.work()).map_err(|source| RunnerError::Io {
-            what: "a work folder cannot be made".to_owned(),
-            source,
-        })?;
+        let scraper = self.registry().scraper(scraper).await?.id;
+        let folder =
+            tempfile::tempdir_in(self.shop().places.incoming()).map_err(|source| RunnerError::Io {
+                what: "a work folder cannot be made".to_owned(),
+                source,
+            })?;
         let (given, work) = (from.to_owned(), folder.path().to_owned());
         let max_bytes = self.shop().options.max_data_bytes;
         let taken = on_thread("import", move || take_in(&given, &work, max_bytes)).await?;
@@ -276,32 +313,40 @@ impl Runner {
             .checksum
             .parse()
             .map_err(|error| RunnerError::Invalid(format!("the data has no checksum: {error}")))?;
+        let (shop, clean) = (self.shop(), folder.path().join("clean.sqlite"));
         let artifact = Artifact::Dataset(checksum);
-        self.shop()
-            .archive
-            .put_artifact(scraper, &artifact, &folder.path().join("clean.sqlite"))
-            .await?;
-        self.put_in_force(scraper, checksum, taken.bytes).await
-    }
-
-    async fn put_in_force(
-        &self,
-        scraper: &ScraperId,
-        checksum: Checksum,
-        bytes: u64,
-    ) -> Result<Version, RunnerError> {
-        let put = self
+        shop.archive.put_artifact(&scraper, &artifact, &clean).await?;
+        let shelf = shop.shelf.lock().await;
+        let added = self
             .registry()
-            .add_version(scraper, checksum, bytes, now())
-            .await?;
-        self.shop().drop_versions(scraper, &put.dropped).await;
+            .add_version(&scraper, checksum, taken.bytes, now());
+        let put = added.await?;
+        shop.keep_data(&scraper, checksum, &clean).await;
+        drop(shelf);
+        shop.drop_versions(&scraper, &put.dropped).await;
         Ok(put.version)
     }
 
     /// Puts an older version in force again, as a new version.
+    ///
+    /// # Errors
+    ///
+    /// `NoVersion` where it is no longer kept.
     pub async fn restore(&self, scraper: &ScraperId, version: u64) -> Result<Version, RunnerError> {
-        let old = self.data(scraper, Some(version)).await?.version;
-        self.put_in_force(scraper, old.checksum, old.bytes).await
+        let scraper = self.registry().scraper(scraper).await?.id;
+        let old = self.data(&scraper, Some(version)).await?;
+        let shop = self.shop();
+        let shelf = shop.shelf.lock().await;
+        let put = match self.registry().restore_version(&scraper, version, now()).await {
+            Err(RegistryError::NotFound { what: "version", .. }) => {
+                return Err(RunnerError::NoVersion { scraper, version });
+            }
+            put => put?,
+        };
+        shop.keep_data(&scraper, put.version.checksum, &old.path).await;
+        drop(shelf);
+        shop.drop_versions(&scraper, &put.dropped).await;
+        Ok(put.version)
     }
 
     /// Removes a scraper with everything that is kept of it.
@@ -310,32 +355,37 @@ impl Runner {
         let (runs, versions) = self.registry().remove_scraper(&known.id).await?;
         let shop = self.shop();
         for run in runs {
-            shop.logs.remove(&run.to_string())?;
-            for artifact in [
-                Artifact::Log(run),
-                Artifact::Cassette(run),
-                Artifact::Rejected(run),
-            ] {
-                shop.remove(&known.id, &artifact).await;
-            }
+            shop.remove_what_run_left(&known.id, run).await;
         }
         for version in versions {
             shop.remove(&known.id, &Artifact::Dataset(version.checksum)).await;
         }
-        if let registry::Origin::Upload { checksum } = known.origin {
+        if let Origin::Upload { checksum } = known.origin {
             shop.remove(&known.id, &Artifact::Upload(checksum)).await;
         }
         Ok(())
     }
 
-    /// The cassette of a run as a file that goes when it is dropped, where the run was recorded.
-    pub async fn cassette(&self, run: RunId) -> Result<Option<TempPath>, RunnerError> {
+    /// Which of these are kept of a run.
+    pub async fn leftovers(&self, run: &Run) -> Result<Vec<Leftover>, RunnerError> {
+        let mut kept = Vec::new();
+        for leftover in [Leftover::Cassette, Leftover::Rejected] {
+            let artifact = leftover.artifact(run.id);
+            if self.shop().archive.has_artifact(&run.scraper, &artifact).await? {
+                kept.push(leftover);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// What is kept of a run as a file that goes when it is dropped; none where there is none.
+    pub async fn leftover(&self, run: RunId, leftover: Leftover) -> Result<Option<TempPath>, RunnerError> {
         let known = self.registry().run(run).await?;
         let incoming = self.incoming()?;
         match self
             .shop()
             .archive
-            .fetch_artifact(&known.scraper, &Artifact::Cassette(run), &incoming)
+            .fetch_artifact(&known.scraper, &leftover.artifact(run), &incoming)
             .await
         {
             Ok(()) => Ok(Some(incoming)),
@@ -344,8 +394,8 @@ impl Runner {
         }
     }
 
-    /// A name for a file that is about to come.
-    fn incoming(&self) -> Result<TempPath, RunnerError> {
+    /// An empty file for what is about to come, on the disk of the runner. It goes when it is dropped, and soon after a crash.
+    pub fn incoming(&self) -> Result<TempPath, RunnerError> {
         let made = tempfile::Builder::new()
             .prefix("incoming-")
             .tempfile_in(self.shop().places.incoming());
@@ -357,6 +407,17 @@ impl Runner {
     }
 }
 
+async fn check_code(tar: &Path) -> Result<Checksum, RunnerError> {
+    let file = tar.to_owned();
+    let checked = on_thread("upload", move || {
+        upload::check(&file)?;
+        checksum_of(&file)
+    });
+    checked
+        .await
+        .map_err(|error| RunnerError::Invalid(format!("this is no tar archive of a scraper: {error}")))
+}
+
 fn take_in(from: &Path, work: &Path, max_bytes: u64) -> Result<dataset::Collected, RunnerError> {
     let failed = |source| RunnerError::Io {
         what: format!("{} cannot be read", from.display()),
@@ -365,6 +426,13 @@ fn take_in(from: &Path, work: &Path, max_bytes: u64) -> Result<dataset::Collecte
     let scratch = work.join("scratch");
     std::fs::create_dir_all(&scratch).map_err(failed)?;
     std::fs::copy(from, work.join("data.sqlite")).map_err(failed)?;
+    for ending in ["-wal", "-journal"] {
+        let mut journal = from.as_os_str().to_owned();
+        journal.push(ending);
+        if Path::new(&journal).is_file() {
+            std::fs::copy(&journal, work.join(format!("data.sqlite{ending}"))).map_err(failed)?;
+        }
+    }
     let limits = CollectLimits {
         max_bytes,
         timeout_ms: 600_000,

@@ -4,27 +4,27 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use archive::Artifact;
-use egress::{Tape, Trust, Visit};
+use egress::{Tape, TapeLimits, Trust, Visit};
 use model::Timestamp;
 use registry::{Domain, Ending, Outcome, Usage};
 use runtimes::Plan;
 use sandbox::{Ended, Job, Mount, Network};
 
-use crate::building::environment;
+use crate::building::{Built, environment};
 use crate::execution::{Break, Execution};
 use crate::job::{Done, Output};
 
 impl Execution {
     /// Runs the program to its end, whatever that is.
-    pub(crate) async fn run(&self, plan: &Plan, build: Option<&Path>) -> Result<Ending, Break> {
-        let mut job = self.run_job(plan, build).await?;
+    pub(crate) async fn run(&self, built: &Built) -> Result<Ending, Break> {
+        let mut job = self.run_job(built);
         let tape = self.tape(&mut job)?;
         let recorded = self.records();
         self.tell("Running");
         let done = self
             .shop
             .run_job(job, &self.control, &self.log, Output::Logged, tape)
-            .await;
+            .await?;
         if recorded {
             self.keep_cassette().await;
         }
@@ -33,17 +33,18 @@ impl Execution {
         Ok(ending)
     }
 
-    async fn run_job(&self, plan: &Plan, build: Option<&Path>) -> Result<Job, Break> {
+    fn run_job(&self, built: &Built) -> Job {
+        let plan = &built.plan;
         let mut variables = environment(plan);
         variables.push(("MORPH_SCRAPER".to_owned(), self.scraper().to_string()));
-        for (name, secret) in self.shop.registry.secrets(self.scraper()).await? {
+        for (name, secret) in &self.secrets {
             variables.push((name.as_str().to_owned(), secret.reveal().to_owned()));
         }
         let mut mounts = self.mounts(plan);
-        if let Some(build) = build {
+        if let Some((build, _)) = &built.dependencies {
             mounts.extend(self.built(plan, build));
         }
-        Ok(Job {
+        Job {
             name: format!("run-{}", self.lease.run.id),
             command: plan.run.clone(),
             environment: variables,
@@ -51,7 +52,7 @@ impl Execution {
             mounts,
             network: Network::Gateway,
             limits: self.limits(),
-        })
+        }
     }
 
     /// What was installed: as `/build`, and some of it in the code's folder, where a language looks for it.
@@ -86,7 +87,9 @@ impl Execution {
             Some(cassette) => {
                 Tape::replay(cassette).map_err(|error| Break::over(Outcome::Failed, error.to_string()))?
             }
-            None if self.records() => Tape::record(&self.cassette()).map_err(|error| failed(&error))?,
+            None if self.records() => {
+                Tape::record(&self.cassette(), self.tape_limits()).map_err(|error| failed(&error))?
+            }
             None => return Ok(None),
         };
         let bundle = self.folder.join("ca.pem");
@@ -98,6 +101,14 @@ impl Execution {
         });
         job.environment.extend(Trust::variables(Trust::SYSTEM_PATH));
         Ok(Some(tape))
+    }
+
+    /// A cassette may be as large as what the program writes itself.
+    fn tape_limits(&self) -> TapeLimits {
+        TapeLimits {
+            file_bytes: self.lease.scraper.settings.limits.disk_mib << 20,
+            ..TapeLimits::default()
+        }
     }
 
     async fn keep_cassette(&self) {

@@ -1,14 +1,14 @@
 //! What is kept for a while, and no longer.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use archive::Artifact;
 use model::{RunId, ScraperId, Timestamp};
-use registry::{Cause, RegistryError, Run, RunFilter, Version};
+use registry::{Cause, Origin, Phase, RegistryError, Run, RunFilter, Version};
 
 use crate::execution::{Workshop, now};
-use crate::job::on_thread;
 use crate::upload;
 
 /// How often old things are looked for; the first time soon after the start.
@@ -25,16 +25,20 @@ impl Workshop {
             if let Err(error) = self.forget().await {
                 tracing::warn!(%error, "old runs could not be forgotten; it is tried again");
             }
-            let places = self.places.clone();
-            let swept = on_thread("sweep", move || {
-                places.sweep_caches(SystemTime::now(), KEPT_BUILDS)
-            })
-            .await;
-            if let Err(error) = swept {
+            let shop = Arc::clone(&self);
+            let swept = tokio::task::spawn_blocking(move || shop.sweep()).await;
+            if let Err(error) = swept.map_err(io::Error::other).flatten() {
                 tracing::warn!(%error, "old files could not be removed; it is tried again");
             }
             tokio::time::sleep(EVERY).await;
         }
+    }
+
+    fn sweep(&self) -> io::Result<()> {
+        self.places.sweep_data(SystemTime::now())?;
+        self.places.sweep_builds()?;
+        self.builds.set_aside(&self.places.old_builds(KEPT_BUILDS)?)?;
+        self.places.sweep_builds()
     }
 
     async fn forget(&self) -> Result<(), RegistryError> {
@@ -45,30 +49,31 @@ impl Workshop {
             if forgotten.is_empty() {
                 return Ok(());
             }
-            self.remove_what_runs_left(forgotten).await;
-        }
-    }
-
-    async fn remove_what_runs_left(&self, runs: Vec<(ScraperId, RunId)>) {
-        for (scraper, run) in runs {
-            if let Err(error) = self.logs.remove(&run.to_string()) {
-                tracing::warn!(%error, %run, "an old log could not be removed");
-            }
-            for artifact in [
-                Artifact::Log(run),
-                Artifact::Cassette(run),
-                Artifact::Rejected(run),
-            ] {
-                self.remove(&scraper, &artifact).await;
+            for (scraper, run) in forgotten {
+                self.remove_what_run_left(&scraper, run).await;
             }
         }
     }
 
-    /// Removes versions of data from the archive, unless one that is kept has the same bytes.
+    pub(crate) async fn remove_what_run_left(&self, scraper: &ScraperId, run: RunId) {
+        if let Err(error) = self.logs.remove(&run.to_string()) {
+            tracing::warn!(%error, %run, "an old log could not be removed");
+        }
+        for artifact in [
+            Artifact::Log(run),
+            Artifact::Cassette(run),
+            Artifact::Rejected(run),
+        ] {
+            self.remove(scraper, &artifact).await;
+        }
+    }
+
+    /// Removes versions of data from the archive, unless the same bytes have come back.
     pub(crate) async fn drop_versions(&self, scraper: &ScraperId, dropped: &[Version]) {
         if dropped.is_empty() {
             return;
         }
+        let _shelf = self.shelf.lock().await;
         let kept = match self.registry.versions(scraper).await {
             Ok(kept) => kept,
             Err(error) => {
@@ -84,22 +89,32 @@ impl Workshop {
     }
 
     /// Removes code that was sent to be run once, unless another run of it waits.
-    pub(crate) async fn drop_upload(&self, run: &Run) {
+    pub(crate) async fn drop_sent(&self, run: &Run) {
         let Cause::Upload { by, checksum } = &run.cause else {
             return;
         };
+        let needed = self.registry.is_upload_needed(by, checksum).await;
+        if let (Ok(false), Ok(home)) = (needed, upload::home(by)) {
+            self.remove(&home, &Artifact::Sent(*checksum)).await;
+        }
+    }
+
+    /// Removes code that was sent and that is not the scraper's any more, unless a run of it goes on.
+    pub(crate) async fn drop_code(&self, scraper: &ScraperId, code: &Origin) {
+        let Origin::Upload { checksum } = code else { return };
         let filter = RunFilter {
-            owner: Some(by.clone()),
+            scraper: Some(scraper.clone()),
             unfinished: Some(true),
             ..RunFilter::default()
         };
-        let (Ok(others), Ok(home)) = (self.registry.runs(filter).await, upload::home(by)) else {
+        let (Ok(known), Ok(runs)) = (
+            self.registry.scraper(scraper).await,
+            self.registry.runs(filter).await,
+        ) else {
             return;
         };
-        let is_same =
-            |other: &Run| matches!(&other.cause, Cause::Upload { checksum: same, .. } if same == checksum);
-        if !others.iter().any(is_same) {
-            self.remove(&home, &Artifact::Upload(*checksum)).await;
+        if known.origin != *code && runs.iter().all(|run| run.phase == Phase::Queued) {
+            self.remove(scraper, &Artifact::Upload(*checksum)).await;
         }
     }
 

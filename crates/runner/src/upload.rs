@@ -15,6 +15,9 @@ pub const MAX_UPLOAD_BYTES: u64 = 200 << 20;
 /// Files and folders in it at most.
 const MAX_ENTRIES: usize = 20_000;
 
+/// Bytes of one long name or other words about a file, which are read into memory.
+const MAX_WORDS_BYTES: u64 = 64 << 10;
+
 /// What the code of runs that keep no data is archived under.
 ///
 /// # Errors
@@ -42,6 +45,7 @@ pub(crate) fn unpack(tar: &Path, to: &Path) -> io::Result<()> {
 
 /// Reads an archive to its end, so that what is wrong with it is known at once.
 pub(crate) fn check(tar: &Path) -> io::Result<()> {
+    check_words(tar)?;
     let mut files = 0;
     walk(tar, |_| {
         files += 1;
@@ -51,6 +55,22 @@ pub(crate) fn check(tar: &Path) -> io::Result<()> {
         0 => Err(io::Error::other("there is no file in the archive")),
         _ => Ok(()),
     }
+}
+
+/// Refuses long words about files before anybody reads them.
+fn check_words(tar: &Path) -> io::Result<()> {
+    let mut archive = Archive::new(decompressed(File::open(tar)?)?);
+    for entry in archive.entries()?.raw(true) {
+        let entry = entry?;
+        let is_of_file = matches!(
+            entry.header().entry_type(),
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse
+        );
+        if !is_of_file && entry.size() > MAX_WORDS_BYTES {
+            return Err(io::Error::other("a name in it is longer than 64 KiB"));
+        }
+    }
+    Ok(())
 }
 
 fn walk(tar: &Path, mut each: impl FnMut(tar::Entry<'_, Box<dyn Read>>) -> io::Result<()>) -> io::Result<()> {
@@ -160,6 +180,31 @@ mod tests {
             let tar = archive(&[(path, EntryType::Regular)]);
             let error = check(tar.path()).unwrap_err().to_string();
             assert!(error.contains("outside"), "{path}: {error}");
+        }
+    }
+
+    #[test]
+    fn long_words_about_a_file_are_not_read() {
+        for kind in [
+            EntryType::XHeader,
+            EntryType::XGlobalHeader,
+            EntryType::GNULongName,
+        ] {
+            let pressed = tempfile::NamedTempFile::new().unwrap();
+            let mut encoder =
+                flate2::write::GzEncoder::new(pressed.reopen().unwrap(), flate2::Compression::fast());
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_size(500 << 20);
+            header.set_cksum();
+            encoder.write_all(header.as_bytes()).unwrap();
+            let mebibyte = vec![b'a'; 1 << 20];
+            for _ in 0..4 {
+                encoder.write_all(&mebibyte).unwrap();
+            }
+            encoder.finish().unwrap();
+            let error = check(pressed.path()).unwrap_err().to_string();
+            assert!(error.contains("longer than"), "{kind:?}: {error}");
         }
     }
 

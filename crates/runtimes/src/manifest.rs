@@ -65,6 +65,9 @@ pub(crate) struct VersionFile {
 pub(crate) struct Build {
     /// The files that name them. There is something to build where one of them is.
     pub(crate) files: Vec<String>,
+    /// Files that say how they are installed: a build depends on them, too.
+    #[serde(default)]
+    pub(crate) settings: Vec<String>,
     /// Words in these files that may refer to other files of the scraper, on which the build then depends, too.
     pub(crate) local: Vec<String>,
     /// The commands, in order.

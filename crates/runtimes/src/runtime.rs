@@ -108,8 +108,10 @@ impl Runtime {
         ];
         let build = &self.manifest.build;
         let mut is_local = false;
-        for file in &build.files {
+        for file in build.files.iter().chain(&build.settings) {
             let Some(text) = folder.read(file)? else { continue };
+            // Every line begins behind a line feed.
+            let text = format!("\n{text}");
             is_local |= build.local.iter().any(|word| text.contains(word.as_str()));
             parts.extend([file.clone().into_bytes(), text.into_bytes()]);
         }

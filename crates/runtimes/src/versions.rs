@@ -136,7 +136,7 @@ fn quoted(rest: &str) -> Option<String> {
 
 /// Understands what the languages write: `python-3.9.1`, `~> 2.5`, `>=14 <20`, `18.x`, `^7.4`.
 fn requirement(words: &str, tilde_leaves_last_part_free: bool) -> Option<VersionReq> {
-    let mut comparators = Vec::new();
+    let mut comparators: Vec<String> = Vec::new();
     let mut rest = words;
     while let Some(start) = rest.find(|letter: char| letter.is_ascii_digit()) {
         let before = rest.get(..start)?;
@@ -144,13 +144,19 @@ fn requirement(words: &str, tilde_leaves_last_part_free: bool) -> Option<Version
             .chars()
             .filter(|letter| "<>=~^!".contains(*letter))
             .collect();
+        let is_end_of_range = before.trim() == "-";
         let numbers = rest.get(start..)?;
         let end = numbers.find([' ', ',']).unwrap_or(numbers.len());
-        comparators.extend(comparator(
-            &operator,
-            numbers.get(..end)?,
-            tilde_leaves_last_part_free,
-        ));
+        let mut next = comparator(&operator, numbers.get(..end)?, tilde_leaves_last_part_free);
+        if is_end_of_range {
+            // `14 - 20`, as npm writes it.
+            comparators
+                .last_mut()
+                .into_iter()
+                .for_each(|first| first.insert(0, '>'));
+            next = next.map(|last| format!("<{last}"));
+        }
+        comparators.extend(next);
         rest = numbers.get(end..)?;
     }
     if comparators.is_empty() {

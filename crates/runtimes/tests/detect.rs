@@ -389,6 +389,7 @@ fn words_about_versions_are_understood() {
         check_wish(("package.json", &text), "scraper.js", "node", gets, "");
     };
     node("2.x", "2.7.6");
+    node("2 - 3.1", "3.1.2");
     node("^2.1.0 || ^3.0.0", "3.4.1");
     node(">= 2.0 <3.2", "3.1.2");
     node("~3.1", "3.1.2");
@@ -501,6 +502,12 @@ fn a_build_is_done_again_when_what_it_depends_on_changes() {
     );
     assert_ne!(first, key(&[("scraper.rb", ""), ("requirements.txt", "lxml")]));
 
+    for line in [".", "./lib", "-f wheels", "lxml-5.0-py3-none-any.whl"] {
+        let local = ("requirements.txt", line);
+        let before = key(&[scraper, local, ("setup.py", "1")]);
+        assert_ne!(before, key(&[scraper, local, ("setup.py", "2")]), "{line}");
+    }
+
     let others = ("requirements.txt", "-r more/others.txt");
     let with_others = key(&[scraper, others, ("more/others.txt", "a")]);
     assert_eq!(
@@ -517,6 +524,19 @@ fn a_build_is_done_again_when_what_it_depends_on_changes() {
 
     machine.install("python3", "3.11.3", true);
     assert_ne!(first, key(&[scraper, ("requirements.txt", "lxml")]));
+}
+
+#[test]
+fn a_build_of_node_depends_on_how_it_is_installed() {
+    let machine = Machine::with(&[("node", "18.1.0", true)]);
+    let key = |files: &[(&str, &str)]| machine.plan(files).build_key;
+    let (scraper, package) = (("scraper.js", ""), ("package.json", "{}"));
+    let first = key(&[scraper, package]);
+    for more in [(".npmrc", "registry=http://a"), ("npm-shrinkwrap.json", "{}")] {
+        assert_ne!(first, key(&[scraper, package, more]), "{more:?}");
+    }
+    let plan = machine.plan(&[scraper, (".npmrc", "")]);
+    assert!(plan.build.is_empty(), "settings alone are nothing to install");
 }
 
 #[test]

@@ -16,7 +16,7 @@ const ADVICE: &str =
 const DAY: u32 = 24 * 60;
 /// Days of a month that every month has.
 const COMMON_DAYS: u64 = 28;
-/// Looking back: a window that began yesterday may end today, and clocks of two places differ by a day.
+/// Looking back: a minute of a window is up to 48 hours after the beginning of its day.
 const DAYS_BACK: i64 = 2;
 /// Two months, and what was looked back.
 const DAYS_AHEAD: i64 = 64;

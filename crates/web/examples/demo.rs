@@ -18,6 +18,8 @@ use updates::{LiveChange, LiveUpdate, topics};
 mod fixture;
 #[path = "../tests/web/made_up.rs"]
 mod made_up;
+#[path = "../tests/parts/runner.rs"]
+mod runner;
 
 #[tokio::main]
 async fn main() {

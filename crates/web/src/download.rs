@@ -1,7 +1,7 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::Checksum;
 use tower::ServiceExt;
@@ -10,6 +10,9 @@ use tower_http::services::ServeFile;
 use crate::fresh::Tag;
 use crate::problem::Problem;
 use crate::router::PACK_MEDIA_TYPE;
+
+/// Kept by who fetched it alone, and asked for each time: it may not be for everybody.
+const CACHING: &str = "private, no-cache";
 
 /// An SQLite file on its way to a client: whole, in ranges, or not at all where the client holds it.
 pub(crate) struct Download {
@@ -31,18 +34,17 @@ impl Download {
     /// Answers as the request's conditions and ranges say.
     pub(crate) async fn answer(self, request: Request) -> Result<Response, Problem> {
         if self.tag.is_held(request.headers()) {
-            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, self.tag.as_str())]).into_response());
+            let headers = [
+                (header::ETAG, self.tag.as_str()),
+                (header::CACHE_CONTROL, CACHING),
+            ];
+            return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
         }
         let request = self.unconditional(request);
-        let answer = ServeFile::new(&self.path).oneshot(request).await;
-        let Ok(mut response) = answer.map(IntoResponse::into_response);
-        if response.status() == StatusCode::NOT_FOUND {
-            return Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "this file is being replaced; ask again",
-            ));
+        let mut response = attached(&self.path, &self.name, PACK_MEDIA_TYPE, request).await?;
+        if let Ok(tag) = HeaderValue::from_str(self.tag.as_str()) {
+            response.headers_mut().insert(header::ETAG, tag);
         }
-        self.describe(&mut response);
         Ok(response)
     }
 
@@ -65,25 +67,36 @@ impl Download {
         }
         request
     }
+}
 
-    fn describe(&self, response: &mut Response) {
-        let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        let name: String = self.name.chars().map(|c| if kept(c) { c } else { '-' }).collect();
-        let texts: [(HeaderName, String); 4] = [
-            (header::CONTENT_TYPE, PACK_MEDIA_TYPE.to_owned()),
-            (
-                header::CONTENT_DISPOSITION,
-                format!("attachment; filename=\"{name}\""),
-            ),
-            (header::ETAG, self.tag.as_str().to_owned()),
-            (header::CACHE_CONTROL, "no-cache".to_owned()),
-        ];
-        let headers = response.headers_mut();
-        for (name, text) in texts {
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.insert(name, value);
-            }
-        }
-        headers.remove(header::LAST_MODIFIED);
+/// A file to be kept under this name. It may go as soon as the answer has begun.
+pub(crate) async fn attached(
+    path: &Path,
+    name: &str,
+    media_type: &str,
+    request: Request,
+) -> Result<Response, Problem> {
+    let answer = ServeFile::new(path).oneshot(request).await;
+    let Ok(mut response) = answer.map(IntoResponse::into_response);
+    if response.status() == StatusCode::NOT_FOUND {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this file is being replaced; ask again",
+        ));
     }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name: String = name.chars().map(|c| if plain(c) { c } else { '-' }).collect();
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers = response.headers_mut();
+    for (name, text) in [
+        (header::CONTENT_TYPE, media_type),
+        (header::CONTENT_DISPOSITION, &disposition),
+        (header::CACHE_CONTROL, CACHING),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    }
+    headers.remove(header::LAST_MODIFIED);
+    Ok(response)
 }

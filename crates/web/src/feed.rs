@@ -1,41 +1,39 @@
-//! The runs of a scraper as an Atom feed (RFC 4287): `/{owner}/{scraper}/runs.atom`.
+//! The runs of a scraper as an Atom feed (RFC 4287): `/{owner}/{name}/runs.atom`.
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use axum::routing::get;
 use maud::{Markup, PreEscaped, html};
-use model::{OwnerName, ScraperId, ScraperName};
+use model::ScraperId;
 use registry::{Run, RunFilter};
-use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::api::refusals::Missing;
+use crate::api::scrapers::{Of, OwnerAndName};
 use crate::display::{count, rfc3339};
-use crate::params::{Segments, segment};
+use crate::params::segment;
 use crate::problem::Problem;
 use crate::state::App;
 
 /// Runs in a feed.
 const RUNS: usize = 50;
 
-pub(crate) fn router() -> Router<Arc<App>> {
-    Router::new().route("/{owner}/{scraper}/runs.atom", get(of_scraper))
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(of_scraper))
 }
 
-#[derive(Deserialize)]
-struct Place {
-    owner: OwnerName,
-    scraper: ScraperName,
-}
-
-async fn of_scraper(
-    State(app): State<Arc<App>>,
-    Segments(Place { owner, scraper }): Segments<Place>,
-) -> Result<impl IntoResponse, Problem> {
+/// The last 50 runs of a scraper that are over, as a feed.
+#[utoipa::path(
+    get, path = "/{owner}/{name}/runs.atom", tag = "runs", operation_id = "feed_of_runs",
+    params(OwnerAndName),
+    responses((status = 200, body = String, content_type = "application/atom+xml"), Missing)
+)]
+async fn of_scraper(State(app): State<Arc<App>>, Of(id): Of) -> Result<impl IntoResponse, Problem> {
     let registry = app.runner.registry();
-    let scraper = registry.scraper(&ScraperId { owner, name: scraper }).await?;
+    let scraper = registry.scraper(&id).await?;
     let filter = RunFilter {
         scraper: Some(scraper.id.clone()),
         unfinished: Some(false),
@@ -70,18 +68,18 @@ fn feed(base: &str, id: &ScraperId, created: String, runs: &[Run]) -> Markup {
             author { name { (id.owner) } }
             link rel="self" type="application/atom+xml" href={ (page) "/runs.atom" } {}
             link rel="alternate" type="text/html" href=(page) {}
-            @for run in runs { (entry(&page, run)) }
+            @for run in runs { (entry(base, run)) }
         }
     }
 }
 
-fn entry(page: &str, run: &Run) -> Markup {
+fn entry(base: &str, run: &Run) -> Markup {
     let Some(ending) = &run.ending else {
         return html! {};
     };
     let word = ending.outcome.word().replace('_', " ");
     let rows = |of: fn(&registry::RowChanges) -> u64| count(ending.changes.values().map(of).sum());
-    let place = format!("{page}/runs/{}", run.id);
+    let place = format!("{base}/runs/{}", run.id);
     html! {
         entry {
             id { (place) }

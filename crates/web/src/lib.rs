@@ -44,8 +44,9 @@
 //!
 //! *Deciding is for people, and kept*: whoever rules about an item or approves a deletion gives a name and a reason.
 //!
-//! *Limits*: bodies 1 MiB (16 MiB of updates, 25 MiB of a push; code 200 MiB and data 4 GiB, which go to disk), query strings 16 KiB, headers 64
-//! lines and 128 KiB, 30 s to an answer (15 minutes where a file is sent), 1,024 connections, four sign-ins at a time.
+//! *Limits*: bodies 1 MiB (16 MiB of updates, 25 MiB of a push; code 200 MiB and data 4 GiB, which go to disk, eight at a time), query strings 16 KiB, headers 64
+//! lines and 128 KiB, 30 s to an answer (15 minutes where a file is sent), 1,024 connections, 512 of them streams of events, four
+//! sign-ins at a time.
 
 mod accounts;
 mod api;
@@ -59,6 +60,7 @@ mod feed;
 mod fresh;
 mod guard;
 mod health;
+mod keys;
 mod metrics;
 mod names;
 mod pages;

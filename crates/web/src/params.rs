@@ -1,4 +1,6 @@
+use std::convert::Infallible;
 use std::fmt::Display;
+use std::marker::PhantomData;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
@@ -23,6 +25,12 @@ const MAX_PARAMETERS: usize = 250;
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
+    /// What a form shows before anybody sent it.
+    pub(crate) fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> Self {
+        let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self(pairs.collect())
+    }
+
     fn read(encoded: &[u8], cleaned: fn(&str) -> String) -> Self {
         let pairs = url::form_urlencoded::parse(encoded).take(MAX_PARAMETERS);
         Self(
@@ -121,9 +129,12 @@ fn line(text: &str) -> String {
         .collect()
 }
 
-/// As [`line`], but lines stay apart.
+/// As [`line`], but lines stay apart, and tabs stay: a password may have one.
 fn lines(text: &str) -> String {
-    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+    let kept = |character| matches!(character, '\n' | '\t') || !char::is_control(character);
+    text.chars()
+        .map(|character| if kept(character) { character } else { ' ' })
+        .collect()
 }
 
 impl<S: Sync> FromRequestParts<S> for Params {
@@ -153,7 +164,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
-/// A body of JSON of at most `MAX` bytes.
+/// A body of JSON of at most `MAX` bytes, where a guard before the handler asks who sends it.
 pub(crate) struct Body<T, const MAX: usize = MAX_BODY_BYTES>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for Body<T, MAX> {
@@ -165,18 +176,37 @@ impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for B
     }
 }
 
-/// A body of JSON that may be left out.
-pub(crate) struct Optional<T>(pub(crate) T);
+/// A body of JSON that is not read yet: who asks is judged first.
+pub(crate) struct Unread<T> {
+    request: Request,
+    expected: PhantomData<fn() -> T>,
+}
 
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Optional<T> {
-    type Rejection = Problem;
+impl<S: Send + Sync, T> FromRequest<S> for Unread<T> {
+    type Rejection = Infallible;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = body(request, MAX_BODY_BYTES, state).await?;
-        if bytes.is_empty() {
-            return Ok(Self(T::default()));
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            request,
+            expected: PhantomData,
+        })
+    }
+}
+
+impl<T: DeserializeOwned> Unread<T> {
+    pub(crate) async fn read(self) -> Result<T, Problem> {
+        json(&body(self.request, MAX_BODY_BYTES, &()).await?)
+    }
+
+    /// What is sent, or the default where nothing is.
+    pub(crate) async fn read_or_default(self) -> Result<T, Problem>
+    where
+        T: Default,
+    {
+        match &*body(self.request, MAX_BODY_BYTES, &()).await? {
+            [] => Ok(T::default()),
+            bytes => json(bytes),
         }
-        Ok(Self(json(&bytes)?))
     }
 }
 

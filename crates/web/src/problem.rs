@@ -164,6 +164,11 @@ pub(crate) async fn present(request: Request, next: Next) -> Response {
         problem.as_json()
     };
     *presented.status_mut() = problem.status();
+    // What the layers below said stays, such as who may read the answer.
+    let mut kept = std::mem::take(response.headers_mut());
+    kept.remove(header::CONTENT_LENGTH);
+    kept.extend(std::mem::take(presented.headers_mut()));
+    *presented.headers_mut() = kept;
     let headers = presented.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let is_passing = problem.status() == StatusCode::SERVICE_UNAVAILABLE;
@@ -318,7 +323,9 @@ impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
         let status = match error {
             RegistryError::NotFound { .. } => StatusCode::NOT_FOUND,
-            RegistryError::Exists { .. } | RegistryError::Fenced(_) => StatusCode::CONFLICT,
+            RegistryError::Exists { .. }
+            | RegistryError::ChangedMeanwhile { .. }
+            | RegistryError::Fenced(_) => StatusCode::CONFLICT,
             RegistryError::Invalid(_) => StatusCode::BAD_REQUEST,
             error => return Self::failed("the registry", false, &error),
         };

@@ -7,16 +7,18 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use registry::{Cause, Origin, Scope};
 use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use crate::api::scrapers::Of;
+use crate::api::refusals::{Guarded, Missing, Wrong};
+use crate::api::scrapers::{Of, OwnerAndName};
 use crate::api::wire::AskedBody;
 use crate::clock;
 use crate::params::Params;
@@ -27,10 +29,30 @@ use crate::visitor::Visitor;
 /// Bytes of a push event at most: as GitHub's.
 const MAX_BYTES: usize = 25 << 20;
 
-pub(crate) fn router() -> Router<Arc<App>> {
-    Router::new().route("/hooks/{owner}/{name}", post(pushed))
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(pushed))
 }
 
+/// Tells that the repository of a scraper changed, which then runs. Give it to whoever hosts the repository as a webhook for pushes.
+///
+/// The key, one with the scope `run`, is the secret token at GitLab, and the parameter `key` elsewhere.
+#[utoipa::path(
+    post, path = "/hooks/{owner}/{name}", tag = "runs", operation_id = "tell_of_push",
+    params(
+        OwnerAndName,
+        ("key" = Option<String>, Query, description = "The key, where it is in no header"),
+        ("X-Gitlab-Token" = Option<String>, Header, description = "The key, as GitLab sends it"),
+    ),
+    request_body(content = Object, description = "What GitHub, GitLab, Gitea and Forgejo say of a push; anything else is taken as a push, too"),
+    responses(
+        (status = 202, body = AskedBody),
+        (status = 204, description = "It is about another branch than the one that the scraper follows, or a greeting"),
+        Wrong,
+        Guarded,
+        Missing,
+        (status = 409, body = Problem, description = "The scraper's code comes from no repository", content_type = "application/problem+json"),
+    )
+)]
 async fn pushed(
     State(app): State<Arc<App>>,
     Of(id): Of,

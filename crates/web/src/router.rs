@@ -9,9 +9,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use crate::state::{App, Deps};
-use crate::{
-    MAX_BODY_BYTES, accounts, api, assets, data, feed, guard, health, metrics, pages, problem, push,
-};
+use crate::{MAX_BODY_BYTES, accounts, api, assets, guard, health, metrics, pages, problem};
 
 /// The media type of packs; they hold compressible text but are read in ranges.
 pub(crate) const PACK_MEDIA_TYPE: &str = "application/vnd.sqlite3";
@@ -26,9 +24,6 @@ pub fn router(mut deps: Deps) -> Router {
         .route_layer(from_fn_with_state(Arc::clone(&app), guard::operators_change))
         .merge(accounts::router())
         .merge(pages::scrapers::router())
-        .merge(push::router())
-        .merge(data::router())
-        .merge(feed::router())
         .merge(api::router(&app))
         .merge(for_operators())
         .fallback(guard::no_such_path)

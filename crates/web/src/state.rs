@@ -1,8 +1,10 @@
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use archive::Archive;
 use axum::Router;
+use axum::http::StatusCode;
 use catalog::Catalog;
 use crawldb::Crawldb;
 use crawler::Crawler;
@@ -11,7 +13,7 @@ use packer::Packer;
 use prometheus_client::registry::Registry;
 use runner::Runner;
 use search::Library;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::attention::{Attention, Waiting};
@@ -53,66 +55,63 @@ pub struct Deps {
     pub stop: CancellationToken,
 }
 
-/// Sign-ins at a time: each hashes a password, which takes 19 MiB, or asks a provider.
+/// Passwords that are looked at at a time: each takes 19 MiB.
 const SIGN_INS: usize = 4;
+/// Questions to providers at a time. They do not keep those out who have a password.
+const PROVIDER_VISITS: usize = 16;
+/// Files that are taken in at a time.
+const UPLOADS: usize = 8;
+/// Streams of events at a time: half of the connections, so that there are some for everything else.
+const STREAMS: usize = 512;
 
-/// What every handler may use.
+/// What every handler may use: the parts, and what this server keeps of its own.
 pub(crate) struct App {
-    pub(crate) ledger: Ledger,
-    pub(crate) crawler: Crawler,
-    pub(crate) packer: Packer,
-    pub(crate) library: Library,
-    pub(crate) archive: Archive,
-    pub(crate) catalog: Catalog,
-    pub(crate) runner: Runner,
-    pub(crate) access: Access,
+    deps: Deps,
     pub(crate) metrics: Metrics,
-    pub(crate) registry: Registry,
-    pub(crate) names: Vec<String>,
-    pub(crate) folders: Vec<PathBuf>,
     pub(crate) attention: Attention,
     pub(crate) replays: Replays,
     pub(crate) desk: Desk,
     pub(crate) sign_ins: Semaphore,
-    pub(crate) stop: CancellationToken,
+    pub(crate) provider_visits: Semaphore,
+    uploads: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+impl Deref for App {
+    type Target = Deps;
+
+    fn deref(&self) -> &Deps {
+        &self.deps
+    }
 }
 
 impl App {
-    pub(crate) fn new(deps: Deps) -> Arc<Self> {
-        let Deps {
-            ledger,
-            crawler,
-            packer,
-            library,
-            archive,
-            catalog,
-            runner,
-            access,
-            mut registry,
-            names,
-            folders,
-            store: _,
-            stop,
-        } = deps;
-        let metrics = Metrics::new(&mut registry);
+    pub(crate) fn new(mut deps: Deps) -> Arc<Self> {
         Arc::new(Self {
-            ledger,
-            crawler,
-            packer,
-            library,
-            archive,
-            catalog,
-            runner,
-            access,
-            metrics,
-            registry,
-            names,
-            folders,
+            metrics: Metrics::new(&mut deps.registry),
+            deps,
             attention: Attention::default(),
             replays: Replays::default(),
             desk: Desk::default(),
             sign_ins: Semaphore::new(SIGN_INS),
-            stop,
+            provider_visits: Semaphore::new(PROVIDER_VISITS),
+            uploads: Arc::new(Semaphore::new(UPLOADS)),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+        })
+    }
+
+    /// The right to send a file, while it is held.
+    pub(crate) fn upload(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        one_of(&self.uploads, "files are being sent")
+    }
+
+    /// When a stream of events ends: when the server stops. Until it is dropped it holds one of the places for streams.
+    pub(crate) fn stream(&self) -> Result<impl Future<Output = ()> + Send + use<>, Problem> {
+        let place = one_of(&self.streams, "clients follow what happens here")?;
+        let stop = self.stop.clone();
+        Ok(async move {
+            let _place = place;
+            stop.cancelled().await;
         })
     }
 
@@ -131,4 +130,12 @@ impl App {
         let sources = self.crawldb().sources().await?;
         Ok(sources.into_iter().map(|source| source.id.to_string()).collect())
     }
+}
+
+/// 503 where all of them are taken.
+fn one_of(all: &Arc<Semaphore>, what: &str) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(all).try_acquire_owned().map_err(|_| {
+        let detail = format!("too many {what} at the moment; try again in half a minute");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).after(30)
+    })
 }

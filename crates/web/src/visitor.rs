@@ -22,7 +22,7 @@ pub struct Access {
     pub may_register: bool,
     /// Where people can sign in beside here.
     pub providers: Vec<Provider>,
-    /// Where this server is reached from outside, for links and for providers: `https://haul.example.gov`. Cookies are `Secure` where it is https.
+    /// Where this server is reached from outside, for links and for providers: `https://haul.example.gov`, without a slash at its end. Cookies are `Secure` where it is https.
     pub base: String,
 }
 
@@ -83,6 +83,22 @@ pub(crate) enum Visitor {
 }
 
 impl Visitor {
+    async fn of(headers: &HeaderMap, app: &App) -> Result<Self, Problem> {
+        if !app.access.accounts {
+            return Ok(Self::Anyone);
+        }
+        let registry = app.runner.registry();
+        if let Some(token) = key(headers) {
+            let key = registry.key(token, clock::now()).await?;
+            return key.map(Self::Program).ok_or_else(Problem::unknown_key);
+        }
+        let Some(token) = cookie::SESSION.read(&app.access, headers) else {
+            return Ok(Self::Nobody);
+        };
+        let session = registry.session(&Secret::new(token), clock::now()).await?;
+        Ok(session.map_or(Self::Nobody, |session| Self::Person(session.account)))
+    }
+
     /// Whose things this visitor makes: `local` where nobody signs in.
     pub(crate) fn owner(&self) -> Result<OwnerName, Problem> {
         match self {
@@ -155,7 +171,7 @@ async fn holder(app: &App, key: &ApiKey) -> Result<Option<Account>, Problem> {
 }
 
 /// Names that differ by case only are the same name.
-fn is_same(one: &OwnerName, other: &OwnerName) -> bool {
+pub(crate) fn is_same(one: &OwnerName, other: &OwnerName) -> bool {
     one.as_str().eq_ignore_ascii_case(other.as_str())
 }
 
@@ -175,19 +191,13 @@ impl FromRequestParts<Arc<App>> for Visitor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        if !app.access.accounts {
-            return Ok(Self::Anyone);
+        // A page asks for its visitor and for its frame, which names them.
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(known.clone());
         }
-        let registry = app.runner.registry();
-        if let Some(token) = key(&parts.headers) {
-            let key = registry.key(token, clock::now()).await?;
-            return key.map(Self::Program).ok_or_else(Problem::unknown_key);
-        }
-        let Some(token) = cookie::SESSION.read(&app.access, &parts.headers) else {
-            return Ok(Self::Nobody);
-        };
-        let session = registry.session(&Secret::new(token), clock::now()).await?;
-        Ok(session.map_or(Self::Nobody, |session| Self::Person(session.account)))
+        let visitor = Self::of(&parts.headers, app).await?;
+        parts.extensions.insert(visitor.clone());
+        Ok(visitor)
     }
 }
 

@@ -197,11 +197,12 @@ fn sandbox() -> Result<()> {
     add_scraper(&haul, "c", &mark)?;
     let (running, address) = up(&haul)?;
     let run = ask(&haul, "o/c")?;
-    let bwrap = wait::until("the sandbox", LIMIT, || {
-        Ok(sandboxes(running.id())?.into_iter().next())
-    })?;
+    // First the worker tries what this machine can contain.
     wait::until("the program", LIMIT, || {
         Ok((!left(&mark)?.is_empty()).then_some(()))
+    })?;
+    let bwrap = wait::until("the sandbox", LIMIT, || {
+        Ok(sandboxes(running.id())?.into_iter().next())
     })?;
     let pid = Pid::from_raw(i32::try_from(bwrap)?);
     kill_process(pid.ok_or_else(|| anyhow::anyhow!("no process"))?, Signal::KILL)?;

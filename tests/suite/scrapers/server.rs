@@ -26,6 +26,11 @@ pub(super) fn add(bench: &mut Bench) {
         &[SANDBOX, python],
         secrets,
     );
+    bench.test(
+        "scrapers: a server opens as many files as the system lets it",
+        &[],
+        files,
+    );
     let chromium = Need::Program("chromium");
     bench.test(
         "browser: a scraper is added, watched while it runs, and set",
@@ -36,7 +41,10 @@ pub(super) fn add(bench: &mut Bench) {
 
 /// A server on the data folder of `haul`, and its address.
 pub(super) fn up(haul: &Haul) -> Result<(Running, String)> {
-    let mut running = haul.start(&["up", "--listen", "127.0.0.1:0", "--json"])?;
+    listening(haul.start(&["up", "--listen", "127.0.0.1:0", "--json"])?)
+}
+
+fn listening(mut running: Running) -> Result<(Running, String)> {
     let address = wait::until("the server", LIMIT, || {
         ensure!(!running.is_over()?, "it ended: {}", running.said()?);
         let told: Option<Value> = running
@@ -51,6 +59,22 @@ pub(super) fn up(haul: &Haul) -> Result<(Running, String)> {
         .trim_end_matches('/')
         .to_owned();
     Ok((running, address))
+}
+
+/// Connections of runs must not leave the server without files, so it does not stay at the limit that shells begin with.
+fn files() -> Result<()> {
+    let haul = Haul::new()?;
+    let mut command = Command::new("sh");
+    let lowered = "ulimit -Sn 256 && exec \"$0\" up --listen 127.0.0.1:0 --json";
+    command.args(["-c", lowered]).arg(haul.binary());
+    let (_running, address) = listening(haul.start_as(command)?)?;
+    let figures = http::get(&address, "/metrics")?;
+    let limit = figures
+        .lines()
+        .find_map(|line| line.strip_prefix("process_max_fds "))
+        .context("the limit is not shown")?;
+    ensure!(limit.parse::<f64>()? > 256.0, "the limit is {limit}");
+    Ok(())
 }
 
 /// The run with this number, when it is over.
@@ -204,11 +228,11 @@ fn browse() -> Result<()> {
     let mut browser = Browser::start()?;
     let mut page = browser.page()?;
     page.open(&format!("http://{address}/scrapers"))?;
-    page.follow("td a[href='/scrapers/local/lines']")?;
+    page.follow("tbody a[href='/scrapers/local/lines']")?;
     page.follow("form[action$='/run'] button")?;
     watch(&mut page)?;
     page.follow("p.above a[href='/scrapers/local/lines']")?;
-    page.until("document.querySelector('table.data').innerText.includes('row 2')")?;
+    page.until("document.querySelector('.data table').innerText.includes('row 2')")?;
     set(&mut page, &format!("http://{address}/scrapers/local/lines"))?;
     let scraper = http::get_json(&address, "/api/v1/scrapers/local/lines")?;
     let schedule = scraper["settings"]["schedule"].as_str().context("a schedule")?;

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::error::FetchError;
 use super::reply::{Body, Probed, Reply, too_large};
-use super::resolve::{self, Anywhere, InvalidOverride, Override, PublicOnly};
+use super::resolve::{Allowed, InvalidOverride, Override};
 use super::retry_after;
 
 /// Overrides of one source at most; each has connections of its own.
@@ -36,7 +36,7 @@ pub(crate) struct Fetcher {
     client: Client,
     /// An override counts for its port only, so each has a client of its own.
     overridden: FxHashMap<(String, u16), Client>,
-    allow_private_addresses: bool,
+    allowed: Allowed,
 }
 
 /// One request.
@@ -60,15 +60,15 @@ impl Fetcher {
             let client = builder(options).resolve(&name, (address, port).into()).build()?;
             overridden.insert((name, port), client);
         }
-        let client = if options.allow_private_addresses {
-            builder(options).dns_resolver(Anywhere).build()?
+        let allowed = if options.allow_private_addresses {
+            Allowed::Private
         } else {
-            builder(options).dns_resolver(PublicOnly).build()?
+            Allowed::Public
         };
         Ok(Self {
-            client,
+            client: builder(options).dns_resolver(allowed).build()?,
             overridden,
-            allow_private_addresses: options.allow_private_addresses,
+            allowed,
         })
     }
 
@@ -86,11 +86,10 @@ impl Fetcher {
             Some(url::Host::Ipv6(address)) => address.into(),
             _ => return Ok(&self.client),
         };
-        if !self.allow_private_addresses {
-            resolve::check(name, address)
-                .map_err(|refused| FetchError::permanent(ItemErrorKind::Address, refused.to_string()))?;
+        match self.allowed.check(name, address) {
+            Ok(()) => Ok(&self.client),
+            Err(refused) => Err(FetchError::permanent(ItemErrorKind::Address, refused.to_string())),
         }
-        Ok(&self.client)
     }
 
     pub(crate) async fn fetch(&self, request: &Request<'_>) -> Result<Reply, FetchError> {

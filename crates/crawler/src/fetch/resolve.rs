@@ -1,18 +1,18 @@
 use std::net::{IpAddr, SocketAddr};
 
+use address::{Kind, kind, own, reached};
 use model::Host;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::address::is_public;
-
 /// The address is one that the source does not allow.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{name} is at {address}, which is not a public address; allow private addresses in the source if that is meant"
-)]
-pub(super) struct AddressRefused {
-    pub(super) name: String,
-    pub(super) address: IpAddr,
+pub(super) enum AddressRefused {
+    #[error(
+        "{name} is at {address}, which is not a public address of another machine; allow private addresses in the source if that is meant"
+    )]
+    Private { name: String, address: IpAddr },
+    #[error("{name} is at {address}, where machines keep their credentials; such an address is never asked")]
+    Metadata { name: String, address: IpAddr },
 }
 
 /// The name leads nowhere.
@@ -23,27 +23,39 @@ pub(super) struct Unresolved {
     reason: String,
 }
 
-/// Asks the system and refuses the answer if one of the addresses is not public: a name that has both is a trick.
-pub(super) struct PublicOnly;
+/// Whom a source may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allowed {
+    /// Public addresses of other machines.
+    Public,
+    /// Every address but those of metadata.
+    Private,
+}
 
-impl Resolve for PublicOnly {
+/// Asks the system, and refuses the answer if one of the addresses is not allowed: a name that has both is a trick.
+impl Resolve for Allowed {
     fn resolve(&self, name: Name) -> Resolving {
-        let name = name.as_str().to_owned();
+        let (allowed, name) = (*self, name.as_str().to_owned());
         Box::pin(async move {
             let found = look_up(&name).await?;
-            check_all(&name, &found)?;
+            found
+                .iter()
+                .try_for_each(|address| allowed.check(&name, address.ip()))?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
 
-/// Asks the system.
-pub(super) struct Anywhere;
-
-impl Resolve for Anywhere {
-    fn resolve(&self, name: Name) -> Resolving {
-        let name = name.as_str().to_owned();
-        Box::pin(async move { Ok(Box::new(look_up(&name).await?.into_iter()) as Addrs) })
+impl Allowed {
+    /// Addresses written in a URL never reach a resolver; this is their check, too.
+    pub(super) fn check(self, name: &str, address: IpAddr) -> Result<(), AddressRefused> {
+        let name = name.to_owned();
+        match kind(address) {
+            Kind::Metadata => Err(AddressRefused::Metadata { name, address }),
+            _ if self == Self::Private => Ok(()),
+            Kind::Public if !own().contains(&reached(address)) => Ok(()),
+            Kind::Public | Kind::Private => Err(AddressRefused::Private { name, address }),
+        }
     }
 }
 
@@ -60,22 +72,6 @@ async fn look_up(name: &str) -> Result<Vec<SocketAddr>, Unresolved> {
         Err(unresolved("it has no address".to_owned()))
     } else {
         Ok(found)
-    }
-}
-
-fn check_all(name: &str, found: &[SocketAddr]) -> Result<(), AddressRefused> {
-    found.iter().try_for_each(|address| check(name, address.ip()))
-}
-
-/// Addresses written in a URL never reach a resolver; this is their check.
-pub(super) fn check(name: &str, address: IpAddr) -> Result<(), AddressRefused> {
-    if is_public(address) {
-        Ok(())
-    } else {
-        Err(AddressRefused {
-            name: name.to_owned(),
-            address,
-        })
     }
 }
 

@@ -1,32 +1,10 @@
 //! Which addresses may be connected to, and by which roads they are reached.
 
-use std::net::IpAddr;
-
 use crawldb::CrawlStatus;
-use crawler::address::is_public;
 use model::PageUrl;
 
 use crate::site::Site;
 use crate::world::{World, check_completed};
-
-#[test]
-fn public_addresses_are_told_from_all_others() {
-    let public = "1.1.1.1 8.8.8.8 100.63.0.1 172.15.0.1 172.32.0.1 192.169.0.1 198.20.0.1 2606:4700::1111 \
-                  2001:4860:4860::8888 ::ffff:8.8.8.8 64:ff9b::808:808";
-    let special = "0.0.0.0 10.1.2.3 127.0.0.1 127.255.0.1 100.64.0.1 100.127.255.255 169.254.169.254 172.16.0.1 \
-                   172.31.255.255 192.168.1.1 192.0.0.8 192.0.2.1 198.18.0.1 203.0.113.9 224.0.0.1 240.0.0.1 \
-                   255.255.255.255 :: ::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::7f00:1 fc00::1 fd12::1 fe80::1 fec0::1 \
-                   ff02::1 64:ff9b::7f00:1 64:ff9b:1::1 2002:7f00:1:: 2001:db8::1 2001::1 100::1";
-    for text in public.split_whitespace() {
-        assert!(is_public(text.parse::<IpAddr>().unwrap()), "{text} is public");
-    }
-    for text in special.split_whitespace() {
-        assert!(
-            !is_public(text.parse::<IpAddr>().unwrap()),
-            "{text} is not public"
-        );
-    }
-}
 
 async fn check_refused(start: &str) {
     let server = Site::default().links("/", "").serve().await;
@@ -75,6 +53,20 @@ async fn an_override_counts_for_its_port_only() {
     let world = World::new(&server, |_| ()).await;
     world.crawl().await;
     assert_eq!(other.asked_for("/"), 0);
+}
+
+#[tokio::test]
+async fn metadata_is_refused_whatever_a_source_allows() {
+    let server = Site::default().serve().await;
+    let world = World::new(&server, |site| {
+        site.start = vec![PageUrl::parse("http://169.254.169.254/latest/meta-data/").unwrap()];
+        site.allow_private_addresses = true;
+    })
+    .await;
+    let crawl = world.crawl().await;
+    assert_eq!(crawl.status, CrawlStatus::Failed);
+    let reason = crawl.reason.unwrap();
+    assert!(reason.contains("such an address is never asked"), "{reason}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
-use dataset::{CollectLimits, Rejected};
+use dataset::{CollectLimits, CompareOptions, Reader, ReaderLimits, Rejected, compare};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::folder::{Folder, LIMITS, number};
@@ -168,4 +168,49 @@ fn what_lay_in_the_scratch_folder_does_not_count() {
         fs::write(scratch.join(name), "of a run that was killed").unwrap();
     }
     assert_eq!(folder.collect().unwrap().rows, 2);
+}
+
+/// Views and conditions are the scraper's own, made within SQLite's usual limits.
+#[test]
+fn a_schema_of_any_size_that_sqlite_takes_is_sound() {
+    let union = vec!["SELECT 1"; 60].join(" UNION ALL ");
+    let or = vec!["a = 1"; 250].join(" OR ");
+    let columns: Vec<String> = (0..10).map(|number| format!("c{number}")).collect();
+    let tables: String = (0..1_500)
+        .map(|number| format!("CREATE TABLE t{number}({});", columns.join(", ")))
+        .collect();
+    let schemas = [
+        format!("CREATE VIEW v AS {union}; CREATE TABLE data(a); INSERT INTO data VALUES (1)"),
+        format!("CREATE TABLE data(a, CHECK ({or})); INSERT INTO data VALUES (1)"),
+        format!("BEGIN; {tables} CREATE TABLE data(a); INSERT INTO data VALUES (1); COMMIT"),
+    ];
+    for schema in schemas {
+        let folder = Folder::with(&schema);
+        folder.collect().unwrap_or_else(|error| panic!("{error}"));
+        let compared = compare(Some(&folder.to()), &folder.to(), &CompareOptions::default()).unwrap();
+        assert_eq!(compared["data"].rows.unchanged, 1);
+        let reader = Reader::open(&folder.to(), ReaderLimits::default()).unwrap();
+        assert!(reader.tables().unwrap().iter().any(|table| table.name == "data"));
+    }
+}
+
+#[test]
+fn an_order_that_only_the_scraper_knows_is_no_damage() {
+    let folder = Folder::new();
+    let writer = folder.open();
+    writer
+        .create_collation("backwards", |one, other| other.cmp(one))
+        .unwrap();
+    writer
+        .execute_batch(
+            "CREATE TABLE data(a TEXT COLLATE backwards PRIMARY KEY, b); CREATE INDEX i ON data(b COLLATE backwards);
+             INSERT INTO data VALUES ('x', 1), ('y', 2), ('z', 3)",
+        )
+        .unwrap();
+    drop(writer);
+    assert_eq!(folder.collect().unwrap().rows, 3);
+    let compared = compare(None, &folder.to(), &CompareOptions::default()).unwrap();
+    assert_eq!(compared["data"].rows.added, 3);
+    let compared = compare(Some(&folder.to()), &folder.to(), &CompareOptions::default()).unwrap();
+    assert_eq!(compared["data"].rows.unchanged, 3);
 }

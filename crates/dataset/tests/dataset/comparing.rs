@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dataset::{
     Change, ChangedRow, CompareOptions, Comparison, Difference, QueryError, RowCounts, changed_keys, compare,
@@ -7,6 +8,8 @@ use dataset::{
 use proptest::prelude::*;
 
 use crate::folder::Folder;
+
+const TIME: Duration = Duration::from_secs(60);
 
 fn counts(added: u64, removed: u64, changed: u64, unchanged: u64) -> RowCounts {
     RowCounts {
@@ -60,7 +63,7 @@ fn rows_that_are_saved_again_are_unchanged() {
     );
     check(&old, &again, key(&["id"]), counts(1, 1, 1, 1));
     let (old, new) = (Folder::with(&old), Folder::with(&again));
-    let by_rowid = rowid_counts(Some(&old.work("data.sqlite")), &new.work("data.sqlite"));
+    let by_rowid = rowid_counts(Some(&old.work("data.sqlite")), &new.work("data.sqlite"), TIME);
     // The rows that were replaced have new rowids: 4, 5 and 6.
     assert_eq!(by_rowid.unwrap(), counts(3, 3, 0, 0));
 }
@@ -228,7 +231,7 @@ fn tables_come_and_go() {
             rows: counts(1, 0, 0, 0)
         }
     );
-    assert_eq!(rowid_counts(None, &new).unwrap(), counts(1, 0, 0, 0));
+    assert_eq!(rowid_counts(None, &new, TIME).unwrap(), counts(1, 0, 0, 0));
 }
 
 #[test]
@@ -266,11 +269,11 @@ fn morph_compares_values_by_their_place() {
     let wider = Folder::with("CREATE TABLE data(x, y, z); INSERT INTO data VALUES (1, 2, NULL)");
     let old = old.work("data.sqlite");
     assert_eq!(
-        rowid_counts(Some(&old), &same.work("data.sqlite")).unwrap(),
+        rowid_counts(Some(&old), &same.work("data.sqlite"), TIME).unwrap(),
         counts(0, 1, 1, 1)
     );
     assert_eq!(
-        rowid_counts(Some(&old), &wider.work("data.sqlite")).unwrap(),
+        rowid_counts(Some(&old), &wider.work("data.sqlite"), TIME).unwrap(),
         counts(0, 2, 1, 0)
     );
 }
@@ -282,7 +285,7 @@ fn comparing_has_an_end() {
     let folder = Folder::with(sql);
     let path = folder.work("data.sqlite");
     let options = CompareOptions {
-        time: std::time::Duration::ZERO,
+        time: Duration::ZERO,
         ..CompareOptions::default()
     };
     let error = compare(Some(&path), &path, &options).unwrap_err();

@@ -1,5 +1,5 @@
 //! The file. Format 1: Zstandard frames with checksums, so that `zstd -dc` shows it. The first holds `{"cassette":1}` and a line feed, every further one an exchange: a line of JSON
-//! (see [`Line`]), the body as it came, a line feed. A frame is written at once; one that is cut short at the end is as if it were not there.
+//! (see [`Line`]), the body as it came, a line feed. One that is cut short at the end is as if it were not there.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -64,20 +64,36 @@ pub(crate) struct Recorder {
 struct Written {
     file: File,
     length: u64,
+    max_bytes: u64,
+    frames: usize,
+    is_full: bool,
 }
 
 impl Recorder {
-    pub(crate) fn create(path: &Path) -> Result<Self, TapeError> {
+    /// A cassette of so many bytes at most.
+    pub(crate) fn create(path: &Path, max_bytes: u64) -> Result<Self, TapeError> {
         let file = File::create(path).map_err(|source| failed(path, source))?;
-        let mut written = Written { file, length: 0 };
+        let mut written = Written {
+            file,
+            length: 0,
+            max_bytes,
+            frames: 0,
+            is_full: false,
+        };
         let header = to_line(&Header { cassette: FORMAT }).map_err(|source| failed(path, source))?;
-        written.append(&header).map_err(|source| failed(path, source))?;
+        written
+            .append(&[&header])
+            .map_err(|source| failed(path, source))?;
         Ok(Self {
             file: Mutex::new(written),
         })
     }
 
-    /// Adds an exchange, which is in the file afterwards.
+    /// Adds an exchange, which is in the file afterwards, unless the cassette was full before.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::QuotaExceeded`] once, when it becomes full.
     pub(crate) fn write(&self, asked: Asked, answer: &Response<Bytes>) -> io::Result<()> {
         let latin_1 = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
         let headers = answer
@@ -90,28 +106,66 @@ impl Recorder {
             headers: headers.collect(),
             body_bytes: answer.body().len(),
         };
-        let exchange = [to_line(&line)?.as_slice(), answer.body(), b"\n"].concat();
-        self.file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .append(&exchange)
+        let line = to_line(&line)?;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.append(&[&line, answer.body(), b"\n"])
     }
 }
 
 impl Written {
-    /// Writes a frame. Half of one would hide all that follow, so it is taken back.
-    fn append(&mut self, content: &[u8]) -> io::Result<()> {
-        let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
-        encoder.include_checksum(true)?;
-        encoder.write_all(content)?;
-        let frame = encoder.finish()?;
-        if let Err(error) = self.file.write_all(&frame) {
+    fn append(&mut self, content: &[&[u8]]) -> io::Result<()> {
+        if self.is_full {
+            return Ok(());
+        }
+        let written = self.frame(content);
+        if let Err(error) = &written {
+            self.is_full = error.kind() == io::ErrorKind::QuotaExceeded;
+            // Half of a frame would hide all that follow.
             self.file.set_len(self.length)?;
             self.file.seek(SeekFrom::Start(self.length))?;
-            return Err(error);
         }
-        self.length += frame.len() as u64;
+        self.length += written?;
+        self.frames += 1;
         Ok(())
+    }
+
+    /// Writes a frame, and returns its length.
+    fn frame(&mut self, content: &[&[u8]]) -> io::Result<u64> {
+        let room = match self.frames {
+            EXCHANGES_MAX.. => 0,
+            _ => self.max_bytes.saturating_sub(self.length),
+        };
+        let bounded = Bounded {
+            file: &self.file,
+            room,
+        };
+        let mut encoder = zstd::Encoder::new(bounded, LEVEL)?;
+        encoder.include_checksum(true)?;
+        for part in content {
+            encoder.write_all(part)?;
+        }
+        Ok(room - encoder.finish()?.room)
+    }
+}
+
+/// A file that takes so many more bytes.
+struct Bounded<'a> {
+    file: &'a File,
+    room: u64,
+}
+
+impl Write for Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.room {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let written = self.file.write(bytes)?;
+        self.room -= written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -272,7 +326,7 @@ mod tests {
     #[test]
     fn a_damaged_cassette_has_an_answer_as_it_was_or_not_at_all() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let recorder = Recorder::create(file.path()).unwrap();
+        let recorder = Recorder::create(file.path(), 1 << 20).unwrap();
         for path in ["/1", "/2"] {
             recorder
                 .write(asked(path), &Response::new(Bytes::from(path)))

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Incoming};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
@@ -23,11 +23,12 @@ use tokio_rustls::TlsConnector;
 use crate::gate::{Gate, Stop};
 use crate::opening;
 use crate::tape::Reel;
-use crate::tape::cassette::{Asked, BODY_BYTES_MAX};
+use crate::tape::cassette::Asked;
+use crate::tape::memory::Memory;
 use crate::tape::origin::Origin;
 use crate::visits::Host;
 
-type Failure = Box<dyn Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 type Answer = Response<Full<Bytes>>;
 
 /// The longest time that a client may be silent, whatever the policy says.
@@ -39,17 +40,25 @@ pub(crate) struct Conversation {
     reel: Arc<Reel>,
     host: Arc<Host>,
     origin: Origin,
+    memory: Memory,
     /// Whether the cassette has answered on this connection.
     is_met: AtomicBool,
 }
 
 impl Conversation {
-    pub(crate) fn new(gate: Arc<Gate>, reel: Arc<Reel>, host: Arc<Host>, origin: Origin) -> Self {
+    pub(crate) fn new(
+        gate: Arc<Gate>,
+        reel: Arc<Reel>,
+        host: Arc<Host>,
+        origin: Origin,
+        memory: Memory,
+    ) -> Self {
         Self {
             gate,
             reel,
             host,
             origin,
+            memory,
             is_met: AtomicBool::default(),
         }
     }
@@ -129,11 +138,19 @@ impl Conversation {
             .gate
             .spawn_blocking(move || reel.keep(asked, &written))
             .await?;
-        if let Err(error) = kept {
-            self.gate.fail(
-                &self.host,
-                &format!("the cassette lacks an answer of {place}: {error}"),
-            );
+        match kept {
+            Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                self.gate.say(&format!(
+                    "the cassette is full: it lacks {place}, and what follows"
+                ));
+            }
+            Err(error) => {
+                self.gate.fail(
+                    &self.host,
+                    &format!("the cassette lacks an answer of {place}: {error}"),
+                );
+            }
+            Ok(()) => {}
         }
         Ok(answer.map(Full::new))
     }
@@ -157,6 +174,12 @@ impl Conversation {
         Ok(answer.map(Full::new))
     }
 
+    fn cannot_take(&self, error: &Failure) -> Answer {
+        let sentence = format!("a request cannot be taken: {error}");
+        self.gate.fail(&self.host, &sentence);
+        say(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+    }
+
     fn refuse(&self, sentence: String) -> Answer {
         self.gate.refuse(&self.host, &sentence);
         say(StatusCode::FORBIDDEN, sentence)
@@ -165,9 +188,10 @@ impl Conversation {
 
 async fn answer(conversation: Arc<Conversation>, request: Request<Incoming>) -> Result<Answer, Failure> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = whole(body).await else {
-        let sentence = "a cassette takes no body over 64 MiB".to_owned();
-        return Ok(say(StatusCode::PAYLOAD_TOO_LARGE, sentence));
+    let idle = conversation.gate.policy.idle_timeout;
+    let body = match conversation.memory.whole(body, idle).await {
+        Ok(body) => body,
+        Err(error) => return Ok(conversation.cannot_take(&error)),
     };
     let asked = match conversation.asked(&parts, &body) {
         Ok(asked) => asked,
@@ -184,19 +208,6 @@ fn say(status: StatusCode, sentence: String) -> Answer {
     let mut answer = Response::new(Full::from(sentence + "\n"));
     *answer.status_mut() = status;
     answer
-}
-
-/// A body, if it is not too large for a cassette.
-///
-/// # Errors
-///
-/// When it is, or breaks.
-pub(crate) async fn whole<B>(body: B) -> Result<Bytes, Failure>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Failure>,
-{
-    Ok(Limited::new(body, BODY_BYTES_MAX).collect().await?.to_bytes())
 }
 
 fn sha256(body: &[u8]) -> String {

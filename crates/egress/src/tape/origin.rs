@@ -18,7 +18,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::gate::{Gate, Stop, Target};
-use crate::tape::conversation::whole;
+use crate::pace::Place;
+use crate::tape::memory::Memory;
 use crate::visits::Host;
 
 /// Headers that belong to one connection (RFC 9110, section 7.6.1), and the wish for a 100 that is granted by us.
@@ -40,16 +41,24 @@ pub(crate) struct Origin {
     host: Arc<Host>,
     /// The name by which TLS knows it; nothing for plain HTTP.
     tls: Option<String>,
+    memory: Memory,
     kept: Mutex<Option<SendRequest<Full<Bytes>>>>,
 }
 
 impl Origin {
-    pub(crate) fn new(gate: Arc<Gate>, target: Target, host: Arc<Host>, tls: Option<String>) -> Self {
+    pub(crate) fn new(
+        gate: Arc<Gate>,
+        target: Target,
+        host: Arc<Host>,
+        tls: Option<String>,
+        memory: Memory,
+    ) -> Self {
         Self {
             gate,
             target,
             host,
             tls,
+            memory,
             kept: Mutex::default(),
         }
     }
@@ -88,7 +97,8 @@ impl Origin {
         let mut sender = self.sender(connector, kept.take()).await?;
         let answer = sender.send_request(request).await.map_err(io::Error::other)?;
         let (mut parts, body) = answer.into_parts();
-        let body = whole(body).await.map_err(io::Error::other)?;
+        let body = self.memory.whole(body, self.gate.policy.idle_timeout);
+        let body = body.await.map_err(io::Error::other)?;
         strip(&mut parts.headers);
         *kept = Some(sender);
         Ok(Response::from_parts(parts, body))
@@ -105,13 +115,14 @@ impl Origin {
         {
             return Ok(kept);
         }
-        let stream = self.gate.dial(&self.target, &self.host).await?;
+        let (stream, place) = self.gate.dial(&self.target, &self.host).await?;
         self.host.connections.fetch_add(1, Ordering::Relaxed);
         let Some(name) = &self.tls else {
-            return shake_hands(stream).await;
+            return shake_hands(stream, place).await;
         };
         let name = ServerName::try_from(name.clone()).map_err(io::Error::other)?;
-        shake_hands(connector.connect(name, stream).await?).await
+        let connected = timeout(self.gate.policy.connect_timeout, connector.connect(name, stream)).await;
+        shake_hands(connected.map_err(io::Error::from)??, place).await
     }
 }
 
@@ -125,7 +136,7 @@ fn request(parts: Parts, body: Bytes) -> io::Result<Request<Full<Bytes>>> {
     Ok(request)
 }
 
-async fn shake_hands<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, Stop>
+async fn shake_hands<S>(stream: S, place: Place) -> Result<SendRequest<Full<Bytes>>, Stop>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -136,7 +147,10 @@ where
         .await
         .map_err(io::Error::other)?;
     // Ends when the sender is dropped.
-    tokio::spawn(connection);
+    tokio::spawn(async move {
+        let _place = place;
+        connection.await
+    });
     Ok(sender)
 }
 

@@ -11,7 +11,7 @@ use std::process::{ExitCode, Output};
 use std::sync::{Arc, mpsc};
 
 use anyhow::{Context, Result, ensure};
-use egress::{Counts, Policy, Proxy, Resolve, Tape, Trust};
+use egress::{Counts, Policy, Proxy, Resolve, Tape, TapeLimits, Trust};
 use tests::{Bench, Need};
 
 use crate::namespace::Inside;
@@ -65,7 +65,7 @@ fn run(inside: Inside, policy: Policy, tape: Option<Tape>) -> Result<Seen> {
     let (teller, told) = mpsc::channel();
     let refused = Arc::new(move |sentence: &str| drop(teller.send(sentence.to_owned())));
     let (waiting, sockets) = inside.start()?;
-    let proxy = Proxy::start(sockets, policy, tape, refused)?;
+    let proxy = Proxy::start(sockets, policy, Arc::default(), tape, refused)?;
     let output = waiting.go()?;
     let visits = runtime.block_on(proxy.stop());
     let visits = visits
@@ -117,7 +117,7 @@ fn is_taped(program: &Program) -> Result<()> {
     let recorded = tape_run(
         program,
         folder.path(),
-        Tape::record_trusting(&cassette, &sites.root_pem)?,
+        Tape::record_trusting(&cassette, TapeLimits::default(), &sites.root_pem)?,
         finding(&sites),
     )?;
     ensure!(

@@ -1,12 +1,14 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use egress::Policy;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::run::{Run, exchange, finding, get, within};
+use crate::run::{Run, exchange, finding, get, until, within};
 use crate::server::Server;
 
 fn denying(places: &[(&str, u16, std::net::SocketAddr)]) -> Policy {
@@ -79,12 +81,37 @@ async fn a_client_of_tls_hears_an_alert() {
     }
 }
 
+/// A connection to a host that is not denied, which the server has taken, in a time that passes by itself.
+async fn connected(server: &Server) -> (Run, TcpStream) {
+    let run = Run::start(denying(&[("front.example", 80, server.address)]));
+    let stream = run.connect("front.example.", 80).await;
+    until(|| server.met() == 1).await;
+    tokio::time::pause();
+    (run, stream)
+}
+
 #[tokio::test]
 async fn a_denied_name_that_is_said_late_is_refused_as_well() {
     let server = Server::web().await;
-    let run = Run::start(denying(&[("front.example", 80, server.address)]));
-    let stream = run.connect("front.example.", 80).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    let (_run, stream) = connected(&server).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     let heard = exchange(stream, &get("denied.example", "/")).await;
     assert!(heard.starts_with("HTTP/1.1 403"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_request_that_never_says_whom_it_calls_is_refused() {
+    let server = Server::web().await;
+    let (run, mut stream) = connected(&server).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: den").await.unwrap();
+    // As soon as nothing more can happen, time goes on to where it does.
+    let mut heard = Vec::new();
+    let _ = stream.read_to_end(&mut heard).await;
+    assert_eq!(String::from_utf8_lossy(&heard), "");
+    assert_eq!(
+        run.told(),
+        [
+            "front.example is refused: the connection does not say in time whom it calls, and the operator denies some hosts"
+        ]
+    );
 }

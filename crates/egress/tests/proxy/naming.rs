@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use egress::Policy;
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
 use hickory_proto::rr::RecordType;
@@ -116,4 +118,18 @@ async fn no_bytes_keep_others_from_their_answers() {
         }
         assert!(run.resolve("a.example.").await.is_ok());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_nobody_answers_for_take_few_lookups() {
+    let run = Arc::new(Run::start(Policy::default()));
+    let mut questions = tokio::task::JoinSet::new();
+    for number in 0..60 {
+        let run = run.clone();
+        questions.spawn(async move { run.resolve(&format!("{number}.stuck.")).await });
+    }
+    for answer in questions.join_all().await {
+        assert_eq!(answer, Err(ResponseCode::ServFail));
+    }
+    assert_eq!(run.lookups(), Policy::default().max_lookups);
 }

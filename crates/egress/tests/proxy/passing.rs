@@ -1,8 +1,10 @@
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egress::{Counts, Policy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::run::{Run, exchange, finding, get, hear, until, within};
 use crate::server::Server;
@@ -37,21 +39,31 @@ async fn a_side_that_has_closed_still_hears() {
 }
 
 #[tokio::test]
-async fn a_server_may_speak_first() {
+async fn a_server_may_speak_first_and_is_answered_at_once() {
     let server = Server::start(|mut stream| async move {
         stream.write_all(b"220 ready\r\n").await.unwrap();
-        let mut word = [0; 6];
+        let mut word = [0; 8];
         stream.read_exact(&mut word).await.unwrap();
-        assert_eq!(&word, b"QUIT\r\n");
-        stream.write_all(b"221 bye\r\n").await.unwrap();
+        assert_eq!(&word, b"USER me\r");
+        stream.write_all(b"331 go on\r\n").await.unwrap();
     })
     .await;
-    let run = Run::start(finding(&[("ftp.example", 21, server.address)]));
-    let mut stream = run.connect("ftp.example.", 21).await;
-    let mut greeting = [0; 11];
-    within(stream.read_exact(&mut greeting)).await.unwrap();
-    stream.write_all(b"QUIT\r\n").await.unwrap();
-    assert_eq!(hear(&mut stream).await, "221 bye\r\n");
+    let policy = finding(&[("ftp.example", 21, server.address)]);
+    for denied in ["", "denied.example"] {
+        let run = Run::start(Policy {
+            deny: vec![denied.to_owned()],
+            ..policy.clone()
+        });
+        let mut stream = run.connect("ftp.example.", 21).await;
+        let mut greeting = [0; 11];
+        within(stream.read_exact(&mut greeting)).await.unwrap();
+        let start = Instant::now();
+        stream.write_all(b"USER me\r\n").await.unwrap();
+        let mut answer = [0; 11];
+        within(stream.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(&answer, b"331 go on\r\n");
+        assert!(start.elapsed() < Duration::from_secs(2), "denied: {denied:?}");
+    }
 }
 
 #[tokio::test]
@@ -161,26 +173,91 @@ async fn a_connection_on_which_nothing_moves_is_reset() {
 }
 
 #[tokio::test]
-async fn connections_to_one_host_keep_their_distance_and_other_hosts_do_not_wait() {
+async fn connections_to_one_site_keep_their_distance_whichever_run_makes_them() {
     let server = Server::web().await;
-    let policy = finding(&[
-        ("slow.example", 80, server.address),
-        ("other.example", 80, server.address),
-    ]);
-    let run = Run::start(Policy {
-        gap: Duration::from_millis(400),
-        ..policy
-    });
+    let hosts = ["a.slow.example", "b.slow.example", "other.example"];
+    let policy = Policy {
+        gap: Duration::from_secs(1),
+        ..finding(&hosts.map(|host| (host, 80, server.address)))
+    };
+    let pace = Arc::default();
+    let runs = [(); 3].map(|()| Run::sharing(policy.clone(), &pace));
+    let call = async |run: &Run, host: &str| {
+        exchange(run.connect(&format!("{host}."), 80).await, &get(host, "/")).await;
+    };
     let start = Instant::now();
-    exchange(run.connect("slow.example.", 80).await, &get("slow.example", "/")).await;
-    exchange(
-        run.connect("other.example.", 80).await,
-        &get("other.example", "/"),
+    call(&runs[0], hosts[0]).await;
+    call(&runs[1], hosts[2]).await;
+    assert!(start.elapsed() < Duration::from_secs(1));
+    call(&runs[2], hosts[1]).await;
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    let [(_, waited)] = runs[2].counts().try_into().unwrap();
+    assert!(waited.waited_ms > 0 && waited.failed == 0, "{waited:?}");
+    assert_eq!(runs[2].told(), [""; 0]);
+}
+
+/// A run with two connections to a site, which may have no more.
+async fn two_connections(server: &Server) -> (Run, [TcpStream; 2]) {
+    let run = Run::start(Policy {
+        max_connections_per_site: 2,
+        ..finding(&[("echo.example", 7, server.address)])
+    });
+    let mut streams = [
+        run.connect("echo.example.", 7).await,
+        run.connect("echo.example.", 7).await,
+    ];
+    for stream in &mut streams {
+        stream.write_all(b"1").await.unwrap();
+        within(stream.read_u8()).await.unwrap();
+    }
+    (run, streams)
+}
+
+#[tokio::test]
+async fn a_connection_too_many_for_a_site_waits_until_another_ends() {
+    let server = Server::echo().await;
+    let (run, streams) = two_connections(&server).await;
+    let mut third = run.connect("echo.example.", 7).await;
+    third.write_all(b"3").await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(100), third.read_u8()).await;
+    assert!(early.is_err(), "the third connection did not wait");
+    drop(streams);
+    assert_eq!(within(third.read_u8()).await.unwrap(), b'3');
+}
+
+#[tokio::test]
+async fn a_client_that_has_given_up_does_not_wait_for_its_turn() {
+    let server = Server::echo().await;
+    let (run, _streams) = two_connections(&server).await;
+    let mut third = run.connect("echo.example.", 7).await;
+    third.write_all(b"\x16\x03\x01").await.unwrap();
+    third.shutdown().await.unwrap();
+    within(third.read_u8()).await.unwrap_err();
+    assert_eq!(server.met(), 2);
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_answer_does_not_hold_up_the_next_one() {
+    // Nobody accepts at the first address, and what would wait for that is there already.
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let deaf = deaf.listen(0).unwrap();
+    let port = deaf.local_addr().unwrap().port();
+    let _waiting = TcpStream::connect(deaf.local_addr().unwrap()).await.unwrap();
+    let _server = Server::at(&format!("127.0.0.2:{port}")).await;
+    let run = Run::start(Policy {
+        allow_private: true,
+        ..Policy::default()
+    });
+    run.finds("half.example", &[&["127.0.0.1", "127.0.0.2"]]);
+    let start = Instant::now();
+    let heard = exchange(
+        run.connect("half.example.", port).await,
+        &get("half.example", "/"),
     )
     .await;
-    assert!(start.elapsed() < Duration::from_millis(400));
-    exchange(run.connect("slow.example.", 80).await, &get("slow.example", "/")).await;
-    assert!(start.elapsed() >= Duration::from_millis(400));
+    assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use egress::{Counts, Policy};
 use tokio::io::AsyncReadExt;
 
@@ -27,8 +29,9 @@ async fn addresses_are_refused_as_numbers() {
         "[fd00::1]",
     ];
     for address in private {
-        let target = format!("{address}:80").parse().unwrap();
+        let target: SocketAddr = format!("{address}:80").parse().unwrap();
         let heard = exchange(run.connect_to(target).await, &get("innocent.example", "/")).await;
+        let target = SocketAddr::new(target.ip().to_canonical(), 80);
         assert_refused(&heard, &format!("{target} is refused: it is a private address"));
     }
     assert_eq!(
@@ -49,10 +52,13 @@ async fn metadata_is_refused_whatever_the_operator_allows() {
         "169.254.169.254",
         "[::ffff:169.254.169.254]",
         "[fd00:ec2::254]",
+        "[fd20:ce::254]",
+        "168.63.129.16",
         "[fe80::1]",
     ] {
-        let target = format!("{address}:80").parse().unwrap();
+        let target: SocketAddr = format!("{address}:80").parse().unwrap();
         let heard = exchange(run.connect_to(target).await, &get("innocent.example", "/")).await;
+        let target = SocketAddr::new(target.ip().to_canonical(), 80);
         assert_refused(&heard, &format!("{target} is refused: the metadata"));
     }
     let stream = run.connect("chosen.example.", 80).await;
@@ -124,6 +130,15 @@ async fn this_machine_is_refused_under_its_public_address_too() {
         &heard,
         "1.1.1.1:5432 is refused: it is an address of this machine",
     );
+    for form in ["::ffff:1.1.1.1", "64:ff9b::1.1.1.1", "2002:101:101::"] {
+        run.finds("mapped.example", &[&[form]]);
+        let stream = run.connect("mapped.example.", 5432).await;
+        let heard = exchange(stream, "GET / HTTP/1.0\r\n\r\n").await;
+        assert!(
+            heard.contains("is refused: it is an address of this machine"),
+            "{form}: {heard}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use egress::{Counts, Outside, Policy, Proxy, Resolve, Sockets, Tape};
+use egress::{Counts, Outside, Pace, Policy, Proxy, Resolve, Sockets, Tape};
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,6 +19,7 @@ pub(crate) struct World {
     targets: Mutex<HashMap<SocketAddr, SocketAddr>>,
     /// What a name's lookups find, one after the other; the last one again and again.
     answers: Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>,
+    lookups: AtomicUsize,
 }
 
 struct Shared(Arc<World>);
@@ -29,7 +31,12 @@ impl Outside for Shared {
         Ok(self.0.targets.lock().unwrap()[&client])
     }
 
+    /// Nobody ever answers for what is below `stuck`.
     async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        self.0.lookups.fetch_add(1, Ordering::SeqCst);
+        if name.ends_with(".stuck") {
+            std::future::pending::<()>().await;
+        }
         let mut answers = self.0.answers.lock().unwrap();
         let answers = answers.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
         if answers.len() > 1 {
@@ -59,6 +66,15 @@ impl Run {
     }
 
     pub(crate) fn with_tape(policy: Policy, tape: Option<Tape>) -> Self {
+        Self::begin(policy, Arc::default(), tape)
+    }
+
+    /// A run that calls sites together with others.
+    pub(crate) fn sharing(policy: Policy, pace: &Arc<Pace>) -> Self {
+        Self::begin(policy, pace.clone(), None)
+    }
+
+    fn begin(policy: Policy, pace: Arc<Pace>, tape: Option<Tape>) -> Self {
         let sockets = Sockets {
             connections: TcpListener::bind("127.0.0.1:0").unwrap(),
             names: UdpSocket::bind("127.0.0.1:0").unwrap(),
@@ -71,7 +87,7 @@ impl Run {
         let told = Arc::new(Mutex::new(Vec::new()));
         let hear = told.clone();
         let refused = Arc::new(move |sentence: &str| hear.lock().unwrap().push(sentence.to_owned()));
-        let proxy = Proxy::start_with(Shared(world.clone()), sockets, policy, tape, refused).unwrap();
+        let proxy = Proxy::start_with(Shared(world.clone()), sockets, policy, pace, tape, refused).unwrap();
         Self {
             proxy,
             world,
@@ -91,6 +107,11 @@ impl Run {
             .lock()
             .unwrap()
             .insert(name.to_owned(), answers);
+    }
+
+    /// How many names were looked up so far.
+    pub(crate) fn lookups(&self) -> usize {
+        self.world.lookups.load(Ordering::SeqCst)
     }
 
     /// Sends bytes as a question for a name and returns the bytes of the answer.

@@ -16,7 +16,14 @@ impl Server {
     pub(crate) async fn start<F: Future<Output = ()> + Send + 'static>(
         serve: impl Fn(TcpStream) -> F + Send + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", serve).await
+    }
+
+    async fn start_at<F: Future<Output = ()> + Send + 'static>(
+        address: &str,
+        serve: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let met = Arc::new(AtomicUsize::default());
         let meeting = met.clone();
@@ -31,8 +38,13 @@ impl Server {
 
     /// A web server that says how often it was asked, and for what.
     pub(crate) async fn web() -> Self {
+        Self::at("127.0.0.1:0").await
+    }
+
+    /// The same at another address of this machine.
+    pub(crate) async fn at(address: &str) -> Self {
         let asked = Arc::new(AtomicUsize::default());
-        Self::start(move |stream| serve_web(stream, asked.clone())).await
+        Self::start_at(address, move |stream| serve_web(stream, asked.clone())).await
     }
 
     /// Sends back what it hears, and "end" when it hears no more.

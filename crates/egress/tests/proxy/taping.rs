@@ -2,8 +2,9 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use egress::{Policy, Tape, TapeError};
+use egress::{Policy, Tape, TapeError, TapeLimits};
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::run::{Run, exchange, finding, get, within};
+use crate::run::{Run, exchange, finding, get, until, within};
 use crate::server::{Server, serve_web};
 
 const HOST: &str = "tape.example";
@@ -37,7 +38,12 @@ impl Studio {
     }
 
     fn recording(&self) -> Run {
-        Run::with_tape(self.policy.clone(), Some(Tape::record(&self.path()).unwrap()))
+        self.recording_within(TapeLimits::default())
+    }
+
+    fn recording_within(&self, limits: TapeLimits) -> Run {
+        let tape = Tape::record(&self.path(), limits).unwrap();
+        Run::with_tape(self.policy.clone(), Some(tape))
     }
 
     /// Plays back where nobody can be found.
@@ -236,7 +242,7 @@ async fn echo(run: &Run) -> String {
 async fn tls_is_recorded_from_a_server_that_is_verified_and_played_back_under_the_runs_own_authority() {
     let (server, root) = tls_server().await;
     let studio = Studio::new(&server);
-    let record = |path: &Path| Tape::record_trusting(path, &root).unwrap();
+    let record = |path: &Path| Tape::record_trusting(path, TapeLimits::default(), &root).unwrap();
     let replay = |path: &Path| Tape::replay(path).unwrap();
     for open in [&record as &dyn Fn(&Path) -> Tape, &replay] {
         let tape = open(&studio.path());
@@ -252,7 +258,7 @@ async fn tls_is_recorded_from_a_server_that_is_verified_and_played_back_under_th
 async fn a_server_that_nobody_vouches_for_is_not_recorded() {
     let (server, _) = tls_server().await;
     let studio = Studio::new(&server);
-    let tape = Tape::record(&studio.path()).unwrap();
+    let tape = Tape::record(&studio.path(), TapeLimits::default()).unwrap();
     let trust = tape.trust();
     let run = Run::with_tape(studio.policy.clone(), Some(tape));
     assert!(ask_tls(&run, &trust.bundle_pem).await.is_err());
@@ -332,6 +338,79 @@ async fn a_recording_that_was_killed_plays_what_was_whole() {
     let run = studio.replaying();
     assert_eq!(get_page(&run, "/1").await, ok("GET /1  #1"));
     assert_eq!(get_page(&run, "/2").await.0, 504);
+}
+
+#[tokio::test]
+async fn a_full_cassette_plays_what_it_has_and_the_run_goes_on() {
+    let server = Server::web().await;
+    let studio = Studio::new(&server);
+    let file_bytes = 1_000;
+    let run = studio.recording_within(TapeLimits {
+        file_bytes,
+        ..TapeLimits::default()
+    });
+    for number in 1..=20 {
+        assert_eq!(get_page(&run, "/a").await, ok(&format!("GET /a  #{number}")));
+    }
+    assert_eq!(
+        run.told(),
+        ["the cassette is full: it lacks http://tape.example/a, and what follows"]
+    );
+    assert_eq!(run.stop().await[0].1.failed, 0);
+    assert!(fs::metadata(studio.path()).unwrap().len() <= file_bytes);
+    let run = studio.replaying();
+    assert_eq!(get_page(&run, "/a").await, ok("GET /a  #1"));
+    assert_eq!(get_page(&run, "/a").await, ok("GET /a  #2"));
+}
+
+#[tokio::test]
+async fn bodies_have_as_much_memory_as_the_tape_may_take() {
+    let server = Server::web().await;
+    let studio = Studio::new(&server);
+    let run = studio.recording_within(TapeLimits {
+        memory_bytes: 1_500_000,
+        ..TapeLimits::default()
+    });
+    let [small, large, larger] = [100_000, 700_000, 950_000].map(|bytes| post(&"a".repeat(bytes)));
+    let mut first = run.connect("tape.example.", 80).await;
+    let (most, end) = large.split_at(large.len() - 1);
+    first.write_all(most.as_bytes()).await.unwrap();
+    let taken = |run: &Run| run.counts().first().map_or(0, |(_, counts)| counts.bytes_out);
+    until(|| taken(&run) >= most.len() as u64).await;
+    let (status, sentence) = ask(&run, &larger).await;
+    assert_eq!(
+        (status, sentence.as_str()),
+        (
+            413,
+            "a request cannot be taken: what is recorded at a time may have 1 MiB; ask for less at once\n"
+        )
+    );
+    assert_eq!(ask(&run, &small).await.0, 200);
+    let heard = exchange(first, end).await;
+    assert!(heard.starts_with("HTTP/1.1 200"), "{}", &heard[..100]);
+    assert_eq!(
+        ask(&run, &small).await.0,
+        200,
+        "what was answered has no room any more"
+    );
+    assert_eq!(server.met(), 3);
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_to_speak_is_recorded_and_played_back() {
+    let server = Server::web().await;
+    let studio = Studio::new(&server);
+    for start in [Studio::recording, Studio::replaying] {
+        let run = start(&studio);
+        let stream = run.connect("tape.example.", 80).await;
+        tokio::time::pause();
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        tokio::time::resume();
+        let heard = exchange(stream, &get(HOST, "/slow")).await;
+        assert!(heard.ends_with("GET /slow  #1"), "{heard}");
+        run.stop().await;
+    }
+    assert_eq!(server.met(), 1);
 }
 
 #[test]

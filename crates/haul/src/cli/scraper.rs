@@ -26,7 +26,7 @@ pub(crate) struct Run {
     /// Columns whose changes do not count; may be repeated
     #[arg(long = "ignore-column", value_name = "NAME")]
     pub(crate) ignore_columns: Vec<String>,
-    /// Record what it says and hears over HTTP into this file, which must not exist
+    /// Record what it says and hears over HTTP, secrets included, into this file, which must not exist
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "replay")]
     pub(crate) record: Option<PathBuf>,
     /// Answer it from such a file, without any network
@@ -44,7 +44,7 @@ pub(crate) enum Scraper {
     Add {
         /// OWNER/NAME
         scraper: ScraperId,
-        /// A folder of this machine, or the address of a git repository
+        /// A folder of this machine, or the address of a git repository. The secret MORPH_GIT_TOKEN opens a private one
         #[arg(value_name = "FOLDER|URL")]
         from: String,
         /// A branch, tag or commit of the repository
@@ -267,7 +267,7 @@ pub(crate) struct Settings {
     /// Failed runs in a row after which its schedule pauses; 0: never
     #[arg(long, value_name = "N")]
     pub(crate) pause_after_failures: Option<u32>,
-    /// Record what each run says and hears over HTTP
+    /// Record what each run says and hears over HTTP, secrets included; the run's page has it
     #[arg(long, value_name = "true|false")]
     pub(crate) record: Option<bool>,
     /// Let its data be read without a key

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use model::Timestamp;
-use registry::{KeyId, NewAccount, Registry, Scope, Secret};
+use registry::{AccountChange, KeyId, NewAccount, Registry, Scope, Secret};
 
 use crate::cli::{Account, Key, May};
 use crate::config::Config;
@@ -48,9 +48,11 @@ pub(crate) async fn accounts(config: &Config, output: Output, action: Account) -
             output::say(&format!("{name} has another password, and must sign in again"));
         }
         Account::Disable { name } => {
-            let mut account = registry.account(&name).await?;
-            account.is_disabled = true;
-            registry.change_account(account).await?;
+            let change = AccountChange {
+                is_disabled: Some(true),
+                ..AccountChange::default()
+            };
+            registry.change_account(&name, change).await?;
             output::say(&format!("{name} signs in no more"));
         }
     }
@@ -111,7 +113,7 @@ pub(super) fn now() -> Timestamp {
     Timestamp::from(SystemTime::now())
 }
 
-/// Reads a secret up to the end of the first line, so that it stands in no list of processes and in no shell history.
+/// Reads a secret, which may have several lines, without the end of its last one, so that it stands in no list of processes and in no shell history.
 pub(super) fn secret_from_stdin(what: &str) -> Result<Secret> {
     let mut text = String::new();
     std::io::stdin().take(64 << 10).read_to_string(&mut text)?;

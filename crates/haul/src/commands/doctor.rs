@@ -1,3 +1,4 @@
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -150,7 +151,18 @@ fn scrapers(config: &Config) -> Result<Vec<(&'static str, Result<String>)>> {
         );
         findings.push(("scrapers", Ok(text)));
     }
+    findings.push(("scrapers", Ok(git())));
     Ok(findings)
+}
+
+/// Scrapers come from repositories with it; folders and uploads need nothing.
+fn git() -> String {
+    let asked = Command::new("git").arg("--version").output();
+    match asked.ok().filter(|answer| answer.status.success()) {
+        Some(answer) => String::from_utf8_lossy(&answer.stdout).trim().to_owned(),
+        None => "git is not installed, so no scraper can come from a repository: install the package git"
+            .to_owned(),
+    }
 }
 
 async fn pdf(config: &Config) -> Result<String> {

@@ -1,5 +1,6 @@
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,16 +11,20 @@ use registry::{
     Asked, Cause, Ending, Keyring, NewScraper, Origin, Outcome, Registry, ScraperSettings, Secret, SecretName,
 };
 use runlog::{Line, Stream};
-use runner::{Runner, RunnerDeps, RunnerOptions};
+use runner::{Leftover, Runner, RunnerDeps, RunnerOptions};
 use sandbox::Ability;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Run;
+use crate::commands::scraper;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::output::{self, Output};
 use crate::scrapers;
 use crate::shutdown;
+
+/// How the names of folders begin that go with the run.
+const WORK: &str = "work-";
 
 /// Limits that a person at their own machine can go without.
 const ALL: [Ability; 5] = [
@@ -42,7 +47,8 @@ pub(crate) async fn run(config: &Config, output: Output, run: &Run) -> Result<Ex
     }
     let interrupted = shutdown::listen()?;
     let state = state_folder(&folder)?;
-    let kept = tempfile::tempdir_in(&state)?;
+    let _lock = sweep(&state)?;
+    let kept = tempfile::Builder::new().prefix(WORK).tempdir_in(&state)?;
     let runner = open(config, run, &state, kept.path())?;
     if run.replay.is_none() {
         say_lacks(&runner);
@@ -90,6 +96,22 @@ fn state_folder(scraper: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Removes what a `haul run` that was killed left of this scraper, unless another one is at work on it.
+fn sweep(state: &Path) -> Result<Option<fs::File>> {
+    let lock = fs::File::create(state.join("lock"))?;
+    if lock.try_lock().is_err() {
+        return Ok(None);
+    }
+    for entry in fs::read_dir(state)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(WORK) {
+            // Of no use to anybody; it is tried again the next time.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(Some(lock))
+}
+
 fn open(config: &Config, run: &Run, state: &Path, kept: &Path) -> Result<Runner> {
     let archive = format!("file://{}", kept.join("archive").display());
     let deps = RunnerDeps {
@@ -122,11 +144,11 @@ fn limits(run: &Run) -> registry::Limits {
 
 fn say_lacks(runner: &Runner) {
     for lack in runner.lacks() {
-        output::say(&format!(
-            "this machine cannot limit {}: {}",
-            word(lack.ability),
-            lack.reason
-        ));
+        let said = match lack.ability {
+            Ability::Gateway => "this machine cannot watch whom it talks to, so it has no network".to_owned(),
+            ability => format!("this machine cannot limit {}", word(ability)),
+        };
+        output::say(&format!("{said}: {}", lack.reason));
     }
 }
 
@@ -163,11 +185,8 @@ async fn add(runner: &Runner, run: &Run, folder: &Path) -> Result<ScraperId> {
         .registry()
         .add_scraper(new, Timestamp::from(SystemTime::now()))
         .await?;
-    for (name, value) in env::vars().filter(|(name, _)| name.starts_with("MORPH_")) {
-        runner
-            .registry()
-            .set_secret(&id, &SecretName::new(name)?, Secret::new(value))
-            .await?;
+    for (name, value) in secrets() {
+        runner.registry().set_secret(&id, &name, value).await?;
     }
     let data = folder.join("data.sqlite");
     if data.exists() {
@@ -180,6 +199,22 @@ async fn add(runner: &Runner, run: &Run, folder: &Path) -> Result<ScraperId> {
         })?;
     }
     Ok(id)
+}
+
+/// The variables MORPH_*. What cannot be one is passed over with a word: it is there for something else.
+fn secrets() -> Vec<(SecretName, Secret)> {
+    let named = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let ours = named.filter(|(name, _)| name.starts_with("MORPH_"));
+    let secret = |(name, value): (String, std::ffi::OsString)| {
+        let (Ok(known), Ok(value)) = (SecretName::new(name.as_str()), value.into_string()) else {
+            output::say(&format!(
+                "{name} is passed over: it is no variable that a scraper can have"
+            ));
+            return None;
+        };
+        Some((known, Secret::new(value)))
+    };
+    ours.filter_map(secret).collect()
 }
 
 fn name_of(folder: &Path) -> Result<ScraperName> {
@@ -208,7 +243,7 @@ async fn follow(
         runner.stop_run(run, "you").await
     };
     let following = async {
-        show_log(runner, run, output).await?;
+        scraper::follow(runner, run, |line| show(line, output)).await?;
         let ended = runner.ended(run).await?;
         anyhow::Ok(ended.ending.context("a run that is over has an ending")?)
     };
@@ -220,23 +255,6 @@ async fn follow(
             Ok((run, following.await?))
         }
     }
-}
-
-async fn show_log(runner: &Runner, run: RunId, output: Output) -> Result<()> {
-    let log = loop {
-        match runner.log(run).await? {
-            Some(log) => break log,
-            None if runner.registry().run(run).await?.ending.is_some() => return Ok(()),
-            None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-        }
-    };
-    let mut following = log.follow(0);
-    while let Some(lines) = following.next().await? {
-        for line in lines {
-            show(&line, output)?;
-        }
-    }
-    Ok(())
 }
 
 /// What the program writes goes where it wrote it, unless a program reads the result there.
@@ -263,13 +281,32 @@ async fn leave(
         let unfinished = folder.join(".data.sqlite.new");
         fs::copy(&data.path, &unfinished)
             .with_context(|| format!("{} cannot be written", unfinished.display()))?;
+        // They were taken in with the old file, and would be taken for those of the new one.
+        for name in ["data.sqlite-wal", "data.sqlite-shm", "data.sqlite-journal"] {
+            remove(&folder.join(name))?;
+        }
         fs::rename(&unfinished, folder.join("data.sqlite"))?;
     }
+    if let Some(damaged) = runner.leftover(id, Leftover::Rejected).await? {
+        let file = folder.join("data.sqlite.damaged");
+        fs::copy(&damaged, &file).with_context(|| format!("{} cannot be written", file.display()))?;
+        output::say(&format!("what could not be taken in is in {}", file.display()));
+    }
     if let Some(file) = &run.record {
-        let cassette = runner.cassette(id).await?.context("nothing was recorded")?;
+        let cassette = runner.leftover(id, Leftover::Cassette).await?;
+        let cassette = cassette.context("nothing was recorded")?;
         fs::copy(&cassette, file).with_context(|| format!("{} cannot be written", file.display()))?;
     }
     Ok(())
+}
+
+fn remove(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be removed", file.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn summarise(output: Output, scraper: &ScraperId, ending: &Ending, folder: &Path) -> Result<()> {

@@ -5,11 +5,12 @@ mod morph;
 mod settings;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use model::{OwnerName, RunId, ScraperId, Timestamp};
 use registry::{Asked, Cause, NewScraper, Origin, Run, RunFilter, ScraperFilter, ScraperSettings};
-use runlog::Stream;
+use runlog::{Line, Stream};
 use runner::Runner;
 
 use crate::assembly;
@@ -77,20 +78,33 @@ fn runner(config: &Config) -> Result<Runner> {
     scrapers::open_runner(config, &folder, assembly::open_archive(config)?, Part::Looks)
 }
 
-/// A folder of this machine, or the address of a repository.
+/// A folder of this machine, or the address of a repository, which may lie on it as well.
 fn origin(from: &str, reference: Option<String>) -> Result<Origin> {
-    let is_address = from.contains("://") || from.ends_with(".git");
-    if is_address {
+    if from.contains("://") {
         let url = from.to_owned();
         return Ok(Origin::Git { url, reference });
     }
-    if reference.is_some() {
-        bail!(Usage("--reference is for git repositories".to_owned()));
+    let folder = std::fs::canonicalize(from).with_context(|| {
+        format!("there is no folder {from}, and it is no address such as https://HOST/NAME.git")
+    })?;
+    let path = folder.display().to_string();
+    let is_repository = from.ends_with(".git") || folder.join("HEAD").is_file();
+    match reference {
+        reference if is_repository => Ok(Origin::Git { url: path, reference }),
+        Some(_) => bail!(Usage("--reference is for git repositories".to_owned())),
+        None => Ok(Origin::Folder { path }),
     }
-    let folder = std::fs::canonicalize(from).with_context(|| format!("there is no folder {from}"))?;
-    Ok(Origin::Folder {
-        path: folder.display().to_string(),
-    })
+}
+
+/// Refuses an owner whose scrapers no page would show.
+fn check_owner(id: &ScraperId) -> Result<()> {
+    match web::is_reserved(id.owner.as_str()) {
+        false => Ok(()),
+        true => bail!(Usage(format!(
+            "the name {} is taken by the pages themselves; choose another owner",
+            id.owner
+        ))),
+    }
 }
 
 async fn add(
@@ -100,12 +114,7 @@ async fn add(
     reference: Option<String>,
     given: &Settings,
 ) -> Result<Exit> {
-    if web::is_reserved(id.owner.as_str()) {
-        bail!(Usage(format!(
-            "the name {} is taken by the pages themselves; choose another owner",
-            id.owner
-        )));
-    }
+    check_owner(&id)?;
     let mut settings = ScraperSettings::default();
     settings::apply(given, &mut settings)?;
     let new = NewScraper {
@@ -133,7 +142,13 @@ async fn set(
         None => scraper.origin,
     };
     registry
-        .change_scraper(&scraper.id, origin, scraper.settings, now())
+        .change_scraper(
+            &scraper.id,
+            origin,
+            scraper.settings,
+            Some(scraper.configuration),
+            now(),
+        )
         .await?;
     output::say(&format!("{id} is changed"));
     Ok(Exit::Done)
@@ -235,25 +250,47 @@ async fn stop(config: &Config, run: RunId) -> Result<Exit> {
 }
 
 async fn log(config: &Config, output: Output, run: RunId) -> Result<Exit> {
-    let Some(log) = runner(config)?.log(run).await? else {
+    let runner = runner(config)?;
+    let seen = follow(&runner, run, |line| {
+        if output.json {
+            return output.json(line);
+        }
+        let from = match line.stream {
+            Stream::Stdout | Stream::Stderr => "",
+            Stream::InternalOut | Stream::InternalErr => "haul: ",
+        };
+        output.line(&format!("{from}{}", line.text))
+    });
+    if seen.await? == 0 {
         output::say(&format!("there is no log of run {run} here"));
         return Ok(Exit::Nothing);
-    };
-    let mut following = log.follow(0);
-    while let Some(lines) = following.next().await? {
-        for line in lines {
-            if output.json {
-                output.json(&line)?;
-                continue;
-            }
-            let from = match line.stream {
-                Stream::Stdout | Stream::Stderr => "",
-                Stream::InternalOut | Stream::InternalErr => "haul: ",
-            };
-            output.line(&format!("{from}{}", line.text))?;
-        }
     }
     Ok(Exit::Done)
+}
+
+/// Shows the lines of a run's log as they come, until it is over, whatever writes it and however often it is tried. How many there were.
+pub(super) async fn follow(
+    runner: &Runner,
+    run: RunId,
+    mut show: impl FnMut(&Line) -> Result<()>,
+) -> Result<u64> {
+    let mut seen = 0;
+    loop {
+        let is_over = runner.registry().run(run).await?.ending.is_some();
+        if let Some(log) = runner.log(run).await? {
+            let mut following = log.follow(seen);
+            while let Some(lines) = following.next().await? {
+                for line in lines {
+                    show(&line)?;
+                    seen += 1;
+                }
+            }
+        }
+        if is_over {
+            return Ok(seen);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn pause(config: &Config, id: &ScraperId, why: Option<String>) -> Result<Exit> {

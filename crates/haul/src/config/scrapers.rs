@@ -16,8 +16,10 @@ pub(crate) struct RunConfig {
     pub(crate) resolve: String,
     /// Hosts, separated by commas, that scrapers may not reach, with everything below them.
     pub(crate) deny: String,
-    /// Between two connections of one run to one host.
+    /// Between two new connections to one site, of all runs together, on the average; 0: none.
     pub(crate) gap_ms: u64,
+    /// Connections at a time to one site, of all runs together; 0: any number.
+    pub(crate) site_connections: u32,
     /// The Unix socket of a container engine (Docker, Podman) that contains runs; empty: bubblewrap does.
     pub(crate) engine: String,
     /// What the sandbox may lack on this machine, separated by commas: memory, processes, cpu, gateway, seccomp.
@@ -40,7 +42,8 @@ impl Default for RunConfig {
             allow_private: false,
             resolve: String::new(),
             deny: String::new(),
-            gap_ms: 0,
+            gap_ms: 100,
+            site_connections: 32,
             engine: String::new(),
             accept_lacks: String::new(),
             grace_ms: 10_000,

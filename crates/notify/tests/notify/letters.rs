@@ -1,11 +1,13 @@
 //! Letters about runs.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use notify::{MailOptions, MailTls, Notifier, NotifyError, NotifyOptions};
 use registry::Secret;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::smtp::{Manners, Server};
@@ -73,7 +75,7 @@ async fn the_first_failure_says_what_happened_and_where_to_look() {
     );
     assert!(!head.contains("Bcc"), "{head}");
     let expected = format!(
-        "Alice/Parks worked before, and its last run did not.\n\n\
+        "Alice/Parks failed, and did not before.\n\n\
          Run {run}: exit code 3\n\
          the program said: \"no table\"\nBcc: all@example.org\n\
          Finished: 2027-01-15T08:00:00Z\n\
@@ -204,15 +206,8 @@ async fn without_starttls_nothing_is_said_in_clear() {
             .all(|line| !line.starts_with("AUTH") && !line.starts_with("MAIL")),
         "{said:?}"
     );
-    assert_eq!(
-        world
-            .registry
-            .due_letters(NOW.after(2 * MINUTE))
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    let again = world.registry.next_letter(NOW.after(2 * MINUTE)).await;
+    assert!(again.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -220,7 +215,8 @@ async fn where_mail_is_not_configured_letters_are_forgotten() {
     let world = world_with_alice().await;
     world.end(failed()).await;
     world.notifier(true, None).send_letters(NOW).await;
-    assert_eq!(world.registry.due_letters(NOW.after(MINUTE)).await.unwrap(), []);
+    let left = world.registry.next_letter(NOW.after(MINUTE)).await;
+    assert_eq!(left.unwrap(), None);
 }
 
 #[tokio::test]
@@ -252,10 +248,52 @@ async fn a_running_notifier_sends_letters() {
     let (mailer, stop) = (world.mailer(plain_mail(server.port)), CancellationToken::new());
     let work = async {
         world.end_at(failed(), SystemTime::now().into()).await;
-        mailer.wake();
         server.first_letter().await;
         stop.cancel();
     };
     tokio::join!(mailer.run(stop.clone()), work);
     assert_eq!(server.letters().len(), 1);
+}
+
+/// Three letters, and a server that keeps the sender waiting at the end of each until it is let go.
+async fn three_letters_and_a_slow_server() -> (World, Server, Arc<Semaphore>) {
+    let (world, gate) = (world_with_alice().await, Arc::new(Semaphore::new(0)));
+    for ending in [failed(), succeeded(), failed()] {
+        world.end_at(ending, SystemTime::now().into()).await;
+    }
+    let manners = Manners {
+        gate: Some(Arc::clone(&gate)),
+        ..Manners::default()
+    };
+    (world, Server::start(manners).await, gate)
+}
+
+#[tokio::test]
+async fn who_is_stopped_sends_the_letter_under_way_and_leaves_the_others() {
+    let (world, server, gate) = three_letters_and_a_slow_server().await;
+    let (mailer, stop) = (world.mailer(plain_mail(server.port)), CancellationToken::new());
+    let work = async {
+        server.first_letter().await;
+        stop.cancel();
+        gate.add_permits(9);
+    };
+    tokio::join!(mailer.run(stop.clone()), work);
+    assert_eq!(server.letters().len(), 1);
+    let left = world.registry.next_letter(SystemTime::now().into()).await;
+    assert_eq!(left.unwrap().unwrap().tries, 0, "it was not tried");
+    mailer.send_letters(SystemTime::now().into()).await;
+    assert_eq!(server.letters().len(), 2);
+}
+
+#[tokio::test]
+async fn who_dies_loses_no_more_than_the_letter_under_way() {
+    let (world, server, gate) = three_letters_and_a_slow_server().await;
+    let mailer = world.mailer(plain_mail(server.port));
+    tokio::select! {
+        () = mailer.run(CancellationToken::new()) => panic!("nobody told it to stop"),
+        () = server.first_letter() => {}
+    }
+    gate.add_permits(9);
+    mailer.send_letters(SystemTime::now().into()).await;
+    assert_eq!(server.letters().len(), 3, "the first one arrived, as it happens");
 }

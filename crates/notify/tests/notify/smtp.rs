@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 /// When TLS begins.
@@ -21,6 +21,8 @@ pub(crate) struct Manners {
     /// A command that it refuses: `RCPT`.
     pub(crate) refused: &'static str,
     pub(crate) tls: Option<(TlsAcceptor, Begin)>,
+    /// Before it says that it has a letter, it takes a permit.
+    pub(crate) gate: Option<Arc<Semaphore>>,
 }
 
 /// What was said to it: commands, and letters as one line each with everything in it.
@@ -118,6 +120,9 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             "DATA" => {
                 let letter = read_letter(stream).await?;
                 said.send_modify(|said| said.push(letter));
+                if let Some(gate) = &manners.gate {
+                    gate.acquire().await.ok()?.forget();
+                }
                 stream.write_all(b"250 taken\r\n").await.ok()?;
             }
             _ => {}

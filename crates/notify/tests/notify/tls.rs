@@ -103,15 +103,8 @@ async fn mail_verifies_certificates() {
                 .all(|line| !line.starts_with("AUTH") && !line.starts_with("MAIL")),
             "{said:?}"
         );
-        assert_eq!(
-            world
-                .registry
-                .due_letters(NOW.after(2 * MINUTE))
-                .await
-                .unwrap()
-                .len(),
-            1
-        );
+        let again = world.registry.next_letter(NOW.after(2 * MINUTE)).await;
+        assert!(again.unwrap().is_some());
     }
 }
 

@@ -9,7 +9,7 @@ use super::{HOST_GAP, PRESENCE};
 use crate::columns::{instant, millis, scraper_key, signed, unsigned};
 use crate::database::{Registry, RegistryError};
 use crate::run::ask::{Wish, ask_for};
-use crate::run::end::{end, try_again};
+use crate::run::end::{end, or_unreadable, try_again};
 use crate::run::{Asked, Cause, Ended, Ending, Outcome};
 use crate::scraper::{Missed, rules, store};
 
@@ -17,8 +17,9 @@ use crate::scraper::{Missed, rules, store};
 const BATCH: u32 = 500;
 /// A turn that is so late was missed.
 const MISSED_AFTER: Duration = Duration::from_secs(300);
-/// A run for which no worker has the memory waits so long for one that has.
-const HOPELESS_AFTER: Duration = Duration::from_secs(600);
+/// A worker that was heard so lately comes back, and one that is there so long has seen all others come that do: a machine starts anew, a network is
+/// mended. Only then does a run wait for memory that nobody has.
+const HOPELESS_AFTER: Duration = Duration::from_secs(3600);
 /// Workers are remembered so long.
 const WORKER_KEPT: Duration = Duration::from_secs(86_400);
 
@@ -29,7 +30,8 @@ pub struct Upkeep {
     pub queued: Vec<RunId>,
     /// Runs whose worker was lost and that wait again.
     pub requeued: Vec<RunId>,
-    /// Runs that are over: their worker was lost for the third time or after somebody stopped them, or no worker has the memory that they need.
+    /// Runs that are over: their worker was lost for the third time or after somebody stopped them, or no worker had the memory that they need for an
+    /// hour.
     pub lost: Vec<Ended>,
     /// When the next schedule is due; not after `now` where there was more to do than one call does.
     pub next_due: Option<Timestamp>,
@@ -68,9 +70,10 @@ fn take_from_lost(
         transaction
             .prepare_cached("UPDATE runs SET epoch = NULL WHERE id = ?1")?
             .execute([signed(run.0)])?;
-        match try_again(transaction, run, ending, now, spread(jitter, run))? {
-            Some(ended) => done.lost.push(ended),
-            None => done.requeued.push(run),
+        let ended = try_again(transaction, run, ending, now, spread(jitter, run));
+        match ended {
+            Ok(None) => done.requeued.push(run),
+            ended => done.lost.extend(or_unreadable(transaction, run, ended, now)?),
         }
     }
     Ok(())
@@ -83,33 +86,41 @@ fn spread(jitter: f64, run: RunId) -> f64 {
     (jitter + step * GOLDEN).fract()
 }
 
-/// A run that needs more than any worker has would wait for ever. Without any worker, everybody waits.
+/// A run that needs more than any worker has would wait for ever. Waiting for one that is away is no failure, and without any worker, everybody waits.
 fn end_hopeless(
     transaction: &Transaction<'_>,
     now: Timestamp,
     done: &mut Upkeep,
 ) -> Result<(), RegistryError> {
-    let largest: Option<i64> = transaction
-        .prepare_cached("SELECT max(memory_mib) FROM workers WHERE seen_at >= ?1 AND slots > 0")?
-        .query_row([millis(now.before(PRESENCE))], |row| row.get(0))?;
-    let Some(largest) = largest else {
+    let since = millis(now.before(HOPELESS_AFTER));
+    let Some(largest) = largest_lately(transaction, since, millis(now.before(PRESENCE)))? else {
         return Ok(());
     };
-    let since = millis(now.before(HOPELESS_AFTER));
     let sql = "SELECT id FROM runs WHERE phase = 'queued' AND memory_mib > ?1 AND queued_at <= ?2 LIMIT ?3";
     for run in runs(transaction, sql, params![largest, since, BATCH])? {
         let message = format!(
             "no worker has the memory that it needs, and the largest has {largest} MiB; lower memory_mib, or add a worker"
         );
-        done.lost.push(end(
-            transaction,
-            run,
-            Ending::new(Outcome::Failed, message),
-            None,
-            now,
-        )?);
+        let ending = Ending::new(Outcome::Failed, message);
+        let ended = end(transaction, run, ending, None, now).map(Some);
+        done.lost.extend(or_unreadable(transaction, run, ended, now)?);
     }
     Ok(())
+}
+
+/// MiB of memory of the largest worker that was heard since `since`; none where nobody who is there now was there then.
+fn largest_lately(
+    transaction: &Transaction<'_>,
+    since: i64,
+    present: i64,
+) -> Result<Option<i64>, RegistryError> {
+    let largest = transaction
+        .prepare_cached(
+            "SELECT max(memory_mib) FROM workers WHERE seen_at >= ?1 AND slots > 0
+             AND EXISTS (SELECT 1 FROM workers AS old WHERE old.since <= ?1 AND old.seen_at >= ?2 AND old.slots > 0)",
+        )?
+        .query_row([since, present], |row| row.get(0))?;
+    Ok(largest)
 }
 
 fn runs(
@@ -128,7 +139,10 @@ fn queue_due(transaction: &Transaction<'_>, now: Timestamp, done: &mut Upkeep) -
     let keys = statement.query_map(params![millis(now), BATCH], |row| row.get(0))?;
     let keys: Vec<String> = keys.collect::<Result<_, _>>()?;
     for key in keys {
-        done.queued.extend(take_turn(transaction, &key, now)?);
+        match take_turn(transaction, &key, now) {
+            Err(error @ RegistryError::Damaged(_)) => store::set_aside(transaction, &key, &error)?,
+            queued => done.queued.extend(queued?),
+        }
     }
     Ok(())
 }
@@ -145,7 +159,7 @@ fn take_turn(
         Ok(due_at) => store::set_pause(transaction, key, None, due_at)?,
         // The time zones of this machine are not those of the machine that read it first.
         Err(error) => {
-            store::set_pause(transaction, key, Some(&error.to_string()), None)?;
+            store::set_aside(transaction, key, &error)?;
             return Ok(None);
         }
     }

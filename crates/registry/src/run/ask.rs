@@ -8,7 +8,7 @@ use super::{Asked, Cause, Ending, Outcome, Phase, Run, end, row};
 use crate::columns::{from_json, json, millis, next_number, owner_key, scraper_key, signed, unsigned};
 use crate::database::{Registry, RegistryError};
 use crate::owner;
-use crate::scraper::{Limits, NewScraper, Origin, Overlap, Scraper, ScraperSettings, store};
+use crate::scraper::{Limits, NewScraper, Origin, Overlap, ScraperSettings, store};
 
 /// Uploads of one owner that are not over, at most.
 const MAX_UPLOADS: u64 = 20;
@@ -32,8 +32,11 @@ impl Wish {
 
     /// What follows from a run of `scraper` that was made for this wish; nothing where `follower` is part of the chain already, or the chain is long.
     pub(super) fn followed_by(&self, scraper: &ScraperId, follower: &str) -> Option<Self> {
-        let chain = format!("{} {}", self.chain, scraper_key(scraper));
-        let is_over = chain.split(' ').any(|key| key == follower) || chain.split(' ').count() > MAX_CHAIN;
+        let chain = match self.chain.as_str() {
+            "" => scraper_key(scraper),
+            chain => format!("{chain} {}", scraper_key(scraper)),
+        };
+        let is_over = chain.split(' ').any(|key| key == follower) || chain.split(' ').count() >= MAX_CHAIN;
         let cause = Cause::After {
             scraper: scraper.clone(),
         };
@@ -61,8 +64,11 @@ impl Registry {
             ));
         }
         let key = scraper_key(scraper);
-        self.write(move |transaction| ask_for(transaction, &key, &Wish::new(cause), now))
-            .await
+        self.write(move |transaction| {
+            store::load_listed(transaction, &key)?;
+            ask_for(transaction, &key, &Wish::new(cause), now)
+        })
+        .await
     }
 
     /// Runs the tar archive `checksum` once, as a scraper of `by` that is in no list and goes with its run ([`Registry::forget_runs`]).
@@ -89,16 +95,29 @@ impl Registry {
         .await
     }
 
+    /// Whether a run that is not over is of this tar archive, sent by `by`.
+    pub async fn is_upload_needed(&self, by: &OwnerName, checksum: &Checksum) -> Result<bool, RegistryError> {
+        let (owner, checksum) = (owner_key(by), *checksum);
+        self.read(move |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT 1 FROM scrapers JOIN runs ON runs.scraper = scrapers.key
+                 WHERE scrapers.owner = ?1 AND scrapers.is_upload = 1 AND scrapers.origin = ?2 AND runs.finished_at IS NULL",
+            )?;
+            Ok(statement.exists([owner, json(&Origin::Upload { checksum })?])?)
+        })
+        .await
+    }
+
     /// Asks for a run to be stopped; one that waits is over at once, and one that is over stays as it is. What would have followed it because it
     /// overlapped is dropped, too.
     pub async fn stop_run(&self, run: RunId, by: &str, now: Timestamp) -> Result<Run, RegistryError> {
         let by: String = by.chars().take(200).collect();
         self.write(move |transaction| {
-            let found = row::load(transaction, run)?;
-            transaction
-                .prepare_cached("UPDATE scrapers SET next_cause = NULL WHERE key = ?1")?
-                .execute([scraper_key(&found.scraper)])?;
-            stop(transaction, run, &by, now)?;
+            let hold = row::Hold::of(transaction, run)?;
+            if hold.phase != Phase::Finished {
+                forget_next(transaction, &hold.scraper)?;
+                stop(transaction, run, &by, now)?;
+            }
             row::load(transaction, run)
         })
         .await
@@ -218,11 +237,12 @@ fn queue(
 ) -> Result<RunId, RegistryError> {
     let scraper = store::load(transaction, key)?;
     let run = RunId(next_number(transaction, "run")?);
-    let memory_mib = needed_memory(transaction, key, &scraper)?;
+    let memory_mib = needed_memory(transaction, key, scraper.settings.limits.memory_mib)?;
     transaction
         .prepare_cached(
             "INSERT INTO runs (id, scraper, owner, cause, chain, is_awaited, phase, queued_at, memory_mib, hosts)
-             SELECT ?1, key, owner, ?2, ?3, ?4, 'queued', ?5, ?6, hosts FROM scrapers WHERE key = ?7",
+             SELECT CAST(?1 AS BIGINT), key, owner, CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS BIGINT), 'queued',
+             CAST(?5 AS BIGINT), CAST(?6 AS BIGINT), hosts FROM scrapers WHERE key = ?7",
         )?
         .execute(params![
             signed(run.0),
@@ -236,14 +256,13 @@ fn queue(
     Ok(run)
 }
 
-/// What is reserved for a run, in MiB: what the last ones used and a quarter and 32 more, and never more than declared. One that was killed
+/// What is reserved for a run, in MiB (`declared`: what it may use): what the last ones used and a quarter and 32 more, and never more than declared. One that was killed
 /// for memory says that nobody knows, and so does having no run.
 pub(crate) fn needed_memory(
     transaction: &Transaction<'_>,
     key: &str,
-    scraper: &Scraper,
+    declared: u64,
 ) -> Result<u64, RegistryError> {
-    let declared = scraper.settings.limits.memory_mib;
     let (used, killed): (Option<i64>, Option<i64>) = transaction
         .prepare_cached(
             "SELECT max(peak_mib), max(CASE WHEN outcome = 'out_of_memory' THEN 1 ELSE 0 END) FROM
@@ -277,8 +296,14 @@ pub(super) fn take_next(transaction: &Transaction<'_>, key: &str) -> Result<Opti
     let Some(text) = text else {
         return Ok(None);
     };
+    forget_next(transaction, key)?;
+    // One that a newer Haul wrote is not worth an end that fails.
+    Ok(from_json(&text).ok())
+}
+
+fn forget_next(transaction: &Transaction<'_>, key: &str) -> Result<(), RegistryError> {
     transaction
         .prepare_cached("UPDATE scrapers SET next_cause = NULL WHERE key = ?1")?
         .execute([key])?;
-    from_json(&text).map(Some)
+    Ok(())
 }

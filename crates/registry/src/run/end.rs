@@ -8,7 +8,7 @@ use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Wish, ask_for, take_next};
-use super::{Asked, Ended, Ending, Outcome, Phase, Version, row};
+use super::{Asked, Cause, Ended, Ending, Outcome, Phase, Version, row};
 use crate::columns::{from_json, json, millis, scraper_key, signed};
 use crate::database::{Registry, RegistryError};
 use crate::scraper::{Scraper, store};
@@ -19,7 +19,7 @@ const MAX_ATTEMPTS: u32 = 3;
 /// Before the second try; the third waits twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// Hosts of a run that count for how many runs may talk to one.
+/// Hosts of a run, those with the most connections, that count for how many runs may talk to one.
 const HOSTS_KEPT: usize = 20;
 
 /// What [`Ended`] says beside the run: it is kept, for whoever asks again because the answer was lost.
@@ -55,7 +55,7 @@ impl Registry {
         .await
     }
 
-    /// Puts a run back into the queue because of something that is not its fault (its code could not be fetched, its worker ends): capped, jittered
+    /// Puts a run back into the queue because of something that is not its fault (its code could not be fetched): capped, jittered
     /// back-off, three attempts, then it is over with `ending`. One that somebody wants stopped is over as stopped. `jitter` is a random number
     /// from 0 to 1.
     ///
@@ -73,6 +73,31 @@ impl Registry {
         self.write(move |transaction| match held(transaction, run, epoch)? {
             true => try_again(transaction, run, ending, now, jitter),
             false => known(transaction, run).map(Some),
+        })
+        .await
+    }
+
+    /// Puts a run back into the queue because its worker ends in order: that was no attempt, and the run waits for nothing but a place. One that
+    /// somebody wants stopped is over as stopped.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` when the lease is over.
+    pub async fn put_back(
+        &self,
+        run: RunId,
+        epoch: u64,
+        now: Timestamp,
+    ) -> Result<Option<Ended>, RegistryError> {
+        self.write(move |transaction| {
+            if !held(transaction, run, epoch)? {
+                return known(transaction, run).map(Some);
+            }
+            let found = row::load(transaction, run)?;
+            match found.stop {
+                Some(by) => end_stopped(transaction, run, &by, now).map(Some),
+                None => requeue(transaction, run, found.attempts, None).map(|()| None),
+            }
         })
         .await
     }
@@ -94,25 +119,40 @@ pub(crate) fn try_again(
     jitter: f64,
 ) -> Result<Option<Ended>, RegistryError> {
     let found = row::load(transaction, run)?;
-    let attempts = found.attempts + 1;
     if let Some(by) = found.stop {
-        let ending = Ending::new(Outcome::Stopped, format!("stopped by {by}"));
-        return end(transaction, run, ending, None, now).map(Some);
+        return end_stopped(transaction, run, &by, now).map(Some);
     }
+    let attempts = found.attempts + 1;
     if attempts >= MAX_ATTEMPTS {
         return end(transaction, run, ending, None, now).map(Some);
     }
+    let not_before = now.after(pause(attempts, jitter));
+    requeue(transaction, run, attempts, Some(not_before)).map(|()| None)
+}
+
+fn end_stopped(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    by: &str,
+    now: Timestamp,
+) -> Result<Ended, RegistryError> {
+    let ending = Ending::new(Outcome::Stopped, format!("stopped by {by}"));
+    end(transaction, run, ending, None, now)
+}
+
+fn requeue(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    attempts: u32,
+    not_before: Option<Timestamp>,
+) -> Result<(), RegistryError> {
     transaction
         .prepare_cached(
             "UPDATE runs SET phase = 'queued', attempts = ?2, not_before = ?3, epoch = NULL, lease_until = NULL, started_at = NULL
              WHERE id = ?1",
         )?
-        .execute(params![
-            signed(run.0),
-            i64::from(attempts),
-            millis(now.after(pause(attempts, jitter)))
-        ])?;
-    Ok(None)
+        .execute(params![signed(run.0), i64::from(attempts), not_before.map(millis)])?;
+    Ok(())
 }
 
 /// From half of the full pause to all of it.
@@ -148,14 +188,19 @@ fn ended(transaction: &Transaction<'_>, run: RunId, aftermath: Aftermath) -> Res
 pub(crate) fn end(
     transaction: &Transaction<'_>,
     run: RunId,
-    mut ending: Ending,
+    ending: Ending,
     data: Option<(Checksum, u64)>,
     now: Timestamp,
 ) -> Result<Ended, RegistryError> {
     let key = row::Hold::of(transaction, run)?.scraper;
     let scraper = store::load(transaction, &key)?;
-    let is_upload = matches!(row::load(transaction, run)?.cause, super::Cause::Upload { .. });
+    let is_upload = matches!(row::load(transaction, run)?.cause, Cause::Upload { .. });
     let mut aftermath = Aftermath::default();
+    let ending = ending.in_order();
+    if !is_upload {
+        domain::add(transaction, &key, &ending.domains)?;
+    }
+    let mut ending = ending.within_bounds();
     if let Some((checksum, bytes)) = data.filter(|_| !is_upload) {
         let put = version::put(transaction, &scraper, checksum, bytes, Some(run), now)?;
         ending.version = Some(put.version.number);
@@ -164,7 +209,6 @@ pub(crate) fn end(
     write_ending(transaction, run, &ending, now)?;
     if !is_upload {
         note_outcome(transaction, &scraper, &ending, &mut aftermath)?;
-        domain::add(transaction, &key, &ending.domains)?;
     }
     aftermath.followers = follow(transaction, run, &scraper, &ending, &aftermath, now)?;
     transaction
@@ -174,6 +218,33 @@ pub(crate) fn end(
     delivery::queue(transaction, &ended, now)?;
     letter::queue(transaction, &ended, now)?;
     Ok(ended)
+}
+
+/// Ends a run of which, or of whose scraper, something cannot be read, and lets the scraper's schedule stand still. Nothing follows from it.
+pub(crate) fn end_unreadable(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    why: &RegistryError,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    store::set_aside(transaction, &row::Hold::of(transaction, run)?.scraper, why)?;
+    let ending = Ending::new(Outcome::Lost, why.to_string()).within_bounds();
+    write_ending(transaction, run, &ending, now)
+}
+
+/// How a run ended, where that could be read: one that cannot does not hold up the others.
+pub(crate) fn or_unreadable(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    ended: Result<Option<Ended>, RegistryError>,
+    now: Timestamp,
+) -> Result<Option<Ended>, RegistryError> {
+    match ended {
+        Err(error @ RegistryError::Damaged(_)) => {
+            end_unreadable(transaction, run, &error, now).map(|()| None)
+        }
+        ended => ended,
+    }
 }
 
 fn write_ending(
@@ -210,25 +281,26 @@ fn note_outcome(
         outcome if outcome.is_failure() => scraper.failures.saturating_add(1),
         _ => scraper.failures,
     };
+    let key = scraper_key(&scraper.id);
+    let forgiven: u32 = transaction
+        .prepare_cached(
+            "UPDATE scrapers SET failures = ?2, forgiven = CASE WHEN forgiven < ?2 THEN forgiven ELSE ?2 END,
+             language = coalesce(?3, language) WHERE key = ?1 RETURNING forgiven",
+        )?
+        .query_row(params![key, i64::from(failures), ending.language], |row| {
+            row.get(0)
+        })?;
     let limit = scraper.settings.pause_after_failures;
     aftermath.is_first_failure = scraper.failures == 0 && failures > 0;
     aftermath.is_recovery = scraper.failures > 0 && failures == 0;
     aftermath.was_paused = limit > 0
-        && failures >= limit
+        && failures.saturating_sub(forgiven) >= limit
         && failures > scraper.failures
         && scraper.paused.is_none()
         && scraper.settings.is_automatic();
-    let why = aftermath
-        .was_paused
-        .then(|| format!("paused after {failures} failures in a row; look at the log, then let it go on"));
-    let key = scraper_key(&scraper.id);
-    transaction
-        .prepare_cached(
-            "UPDATE scrapers SET failures = ?2, language = coalesce(?3, language) WHERE key = ?1",
-        )?
-        .execute(params![key, i64::from(failures), ending.language])?;
-    if why.is_some() {
-        store::set_pause(transaction, &key, why.as_deref(), None)?;
+    if aftermath.was_paused {
+        let why = format!("paused after {failures} failures in a row; look at the log, then let it go on");
+        store::set_pause(transaction, &key, Some(&why), None)?;
     }
     note_hosts(transaction, &key, ending)
 }
@@ -253,7 +325,7 @@ fn note_hosts(transaction: &Transaction<'_>, key: &str, ending: &Ending) -> Resu
     Ok(())
 }
 
-/// Queues what waited for this run to be over, and the scrapers that run after this one. Whoever is paused does not follow.
+/// Queues what waited for this run to be over, and the scrapers that run after this one. Whoever is paused does not follow, and runs for a push alone.
 fn follow(
     transaction: &Transaction<'_>,
     run: RunId,
@@ -263,8 +335,9 @@ fn follow(
     now: Timestamp,
 ) -> Result<Vec<RunId>, RegistryError> {
     let key = scraper_key(&scraper.id);
+    let is_paused = aftermath.was_paused || scraper.paused.is_some();
     let next = take_next(transaction, &key)?;
-    if let Some(next) = next.filter(|_| !aftermath.was_paused) {
+    if let Some(next) = next.filter(|next| !is_paused || next.cause == Cause::Push) {
         ask_for(transaction, &key, &next, now)?;
     }
     if ending.outcome != Outcome::Succeeded {
@@ -276,8 +349,11 @@ fn follow(
         let Some(wish) = wish.followed_by(&scraper.id, &follower) else {
             continue;
         };
-        if let Asked::Queued(run) = ask_for(transaction, &follower, &wish, now)? {
-            queued.push(run);
+        match ask_for(transaction, &follower, &wish, now) {
+            Ok(Asked::Queued(run)) => queued.push(run),
+            Ok(Asked::Already(_)) => {}
+            Err(error @ RegistryError::Damaged(_)) => store::set_aside(transaction, &follower, &error)?,
+            Err(error) => return Err(error),
         }
     }
     Ok(queued)

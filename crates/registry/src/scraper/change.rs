@@ -8,7 +8,7 @@ use super::{NewScraper, Origin, Scraper, ScraperFilter, ScraperSettings, rules, 
 use crate::columns::{json, millis, owner_key, scraper_key, signed, unsigned};
 use crate::database::{Registry, RegistryError};
 use crate::run::{Version, ask};
-use crate::{owner, version};
+use crate::{lookup, owner, version};
 
 /// Scrapers in one answer, where the filter names no number.
 const PAGE: usize = 100;
@@ -35,40 +35,46 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// As [`Registry::add_scraper`].
+    /// As [`Registry::add_scraper`]; `ChangedMeanwhile` where its configuration is not the one that is `expected`.
     pub async fn change_scraper(
         &self,
         id: &ScraperId,
         origin: Origin,
         settings: ScraperSettings,
+        expected: Option<u64>,
         now: Timestamp,
     ) -> Result<Scraper, RegistryError> {
         let key = scraper_key(id);
         self.write(move |transaction| {
-            let old = store::load(transaction, &key)?;
-            rules::check(transaction, &old.id, &origin, &settings)?;
-            let due_at = match settings.schedule == old.settings.schedule || old.paused.is_some() {
-                true => old.due_at,
-                false => rules::next_due(&old.id, &settings, now)?,
-            };
-            transaction
-                .prepare_cached(
-                    "UPDATE scrapers SET origin = ?2, settings = ?3, words = ?4, follows = ?5, due_at = ?6 WHERE key = ?1",
-                )?
-                .execute(params![
-                    key,
-                    json(&origin)?,
-                    json(&settings)?,
-                    store::words(&old.id, &settings),
-                    settings.after.as_ref().map(scraper_key),
-                    due_at.map(millis)
-                ])?;
-            let changed = store::load(transaction, &key)?;
-            let memory_mib = ask::needed_memory(transaction, &key, &changed)?;
-            transaction
-                .prepare_cached("UPDATE runs SET memory_mib = ?2 WHERE scraper = ?1 AND phase = 'queued'")?
-                .execute(params![key, signed(memory_mib)])?;
-            Ok(changed)
+            let old = store::load_listed(transaction, &key)?;
+            if expected.is_some_and(|expected| expected != old.configuration) {
+                return Err(RegistryError::ChangedMeanwhile {
+                    what: "scraper",
+                    name: old.id.to_string(),
+                });
+            }
+            change(transaction, &key, &old, &origin, &settings, now)?;
+            store::load(transaction, &key)
+        })
+        .await
+    }
+
+    /// Says where the code comes from, and leaves the rest as it is. Returns where it came from before, where that was another place.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `Invalid` for an origin that cannot work.
+    pub async fn set_origin(
+        &self,
+        id: &ScraperId,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Result<Option<Origin>, RegistryError> {
+        let key = scraper_key(id);
+        self.write(move |transaction| {
+            let old = store::load_listed(transaction, &key)?;
+            change(transaction, &key, &old, &origin, &old.settings, now)?;
+            Ok(Some(old.origin).filter(|before| *before != origin))
         })
         .await
     }
@@ -77,10 +83,18 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `NotFound`.
+    /// `NotFound`, also for the scraper of an upload ([`Registry::ask_upload`]).
     pub async fn scraper(&self, id: &ScraperId) -> Result<Scraper, RegistryError> {
         let key = scraper_key(id);
-        self.read(move |transaction| store::load(transaction, &key)).await
+        self.read(move |transaction| store::load_listed(transaction, &key))
+            .await
+    }
+
+    /// The name as it was written first, which is how files are named after it; what nobody has written yet stays as it is.
+    pub async fn canonical(&self, id: &ScraperId) -> Result<ScraperId, RegistryError> {
+        let id = id.clone();
+        self.read(move |transaction| lookup::canonical(transaction, id))
+            .await
     }
 
     /// Scrapers in the order of their names, without those of uploads.
@@ -88,7 +102,8 @@ impl Registry {
         self.read(move |transaction| find(transaction, &filter)).await
     }
 
-    /// Lets the schedule stand still, with a reason, or go on from `now`. One that stands still is not run after others, either.
+    /// Lets the schedule stand still, with a reason, or go on from `now`. One that stands still is not run after others, either. For
+    /// [`ScraperSettings::pause_after_failures`], failures before it went on do not count.
     ///
     /// # Errors
     ///
@@ -101,21 +116,26 @@ impl Registry {
     ) -> Result<Scraper, RegistryError> {
         let key = scraper_key(id);
         self.write(move |transaction| {
-            let scraper = store::load(transaction, &key)?;
-            let why: Option<String> = why.map(|why| why.chars().take(500).collect());
+            let scraper = store::load_listed(transaction, &key)?;
+            let why: Option<String> = why.map(|why| why.chars().take(store::MAX_PAUSE).collect());
             let due_at = match (&why, &scraper.paused) {
                 (Some(_), _) => None,
                 (None, Some(_)) => rules::next_due(&scraper.id, &scraper.settings, now)?,
                 (None, None) => scraper.due_at,
             };
             store::set_pause(transaction, &key, why.as_deref(), due_at)?;
+            if why.is_none() && scraper.paused.is_some() {
+                transaction
+                    .prepare_cached("UPDATE scrapers SET forgiven = failures WHERE key = ?1")?
+                    .execute([&key])?;
+            }
             store::load(transaction, &key)
         })
         .await
     }
 
-    /// Removes a scraper with its runs, versions, secrets and webhooks. Returns what lies in the archive and can go: the runs, and the versions
-    /// whose files no other scraper needs.
+    /// Removes a scraper with its runs, versions, secrets and webhooks. Returns what lies in the archive and can go: the runs, and the
+    /// versions.
     ///
     /// # Errors
     ///
@@ -123,7 +143,7 @@ impl Registry {
     pub async fn remove_scraper(&self, id: &ScraperId) -> Result<(Vec<RunId>, Vec<Version>), RegistryError> {
         let key = scraper_key(id);
         self.write(move |transaction| {
-            let scraper = store::load(transaction, &key)?;
+            let scraper = store::load_listed(transaction, &key)?;
             if let Some(run) = scraper.unfinished {
                 return Err(RegistryError::Invalid(format!(
                     "run {run} is not over; stop it first"
@@ -141,6 +161,44 @@ impl Registry {
         })
         .await
     }
+}
+
+/// Writes what is different about a scraper; where nothing is, nothing.
+fn change(
+    transaction: &Transaction<'_>,
+    key: &str,
+    old: &Scraper,
+    origin: &Origin,
+    settings: &ScraperSettings,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    if *origin == old.origin && *settings == old.settings {
+        return Ok(());
+    }
+    rules::check(transaction, &old.id, origin, settings)?;
+    let due_at = match settings.schedule == old.settings.schedule || old.paused.is_some() {
+        true => old.due_at,
+        false => rules::next_due(&old.id, settings, now)?,
+    };
+    transaction
+        .prepare_cached(
+            "UPDATE scrapers SET origin = ?2, settings = ?3, words = ?4, follows = ?5, due_at = ?6, configuration = ?7
+             WHERE key = ?1",
+        )?
+        .execute(params![
+            key,
+            json(origin)?,
+            json(settings)?,
+            store::words(&old.id, settings),
+            settings.after.as_ref().map(scraper_key),
+            due_at.map(millis),
+            signed(old.configuration + 1)
+        ])?;
+    let memory_mib = ask::needed_memory(transaction, key, settings.limits.memory_mib)?;
+    transaction
+        .prepare_cached("UPDATE runs SET memory_mib = ?2 WHERE scraper = ?1 AND phase = 'queued'")?
+        .execute(params![key, signed(memory_mib)])?;
+    Ok(())
 }
 
 fn find(transaction: &Transaction<'_>, filter: &ScraperFilter) -> Result<Vec<Scraper>, RegistryError> {

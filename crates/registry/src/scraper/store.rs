@@ -7,13 +7,17 @@ use super::{NewScraper, Scraper, ScraperSettings, rules};
 use crate::columns::{checked, from_json, instant, json, millis, owner_key, scraper_key, unsigned};
 use crate::database::RegistryError;
 
+/// Characters of the reason of a pause, at most.
+pub(crate) const MAX_PAUSE: usize = 500;
+
 /// What [`read`] reads; conditions follow.
 pub(crate) const SELECT: &str = "SELECT id, origin, settings, created_at, due_at, paused, failures, language,
     (SELECT runs.id FROM runs WHERE runs.scraper = scrapers.key AND runs.finished_at IS NULL),
     (SELECT max(runs.id) FROM runs WHERE runs.scraper = scrapers.key),
     (SELECT max(number) FROM versions WHERE versions.scraper = scrapers.key),
     (SELECT max(peak_mib) FROM (SELECT peak_mib FROM runs WHERE runs.scraper = scrapers.key AND peak_mib IS NOT NULL
-        ORDER BY runs.id DESC LIMIT 5) AS last_runs)
+        ORDER BY runs.id DESC LIMIT 5) AS last_runs),
+    configuration
     FROM scrapers ";
 
 pub(crate) fn read(row: &Row<'_>) -> Result<Scraper, RegistryError> {
@@ -27,6 +31,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<Scraper, RegistryError> {
         id: checked(row.get(0)?)?,
         origin: from_json(text(1)?)?,
         settings: from_json(text(2)?)?,
+        configuration: unsigned(row.get(12)?),
         created_at: instant(row.get(3)?),
         due_at: number(4)?.map(Timestamp::from_millis),
         paused: row.get(5)?,
@@ -39,9 +44,18 @@ pub(crate) fn read(row: &Row<'_>) -> Result<Scraper, RegistryError> {
     })
 }
 
-/// The scraper with this key.
+/// The scraper with this key, also one of an upload.
 pub(crate) fn load(transaction: &Transaction<'_>, key: &str) -> Result<Scraper, RegistryError> {
-    let mut statement = transaction.prepare_cached(&format!("{SELECT} WHERE key = ?1"))?;
+    load_where(transaction, "key = ?1", key)
+}
+
+/// The scraper with this key that people know: one of an upload is nobody's to look at or to change.
+pub(crate) fn load_listed(transaction: &Transaction<'_>, key: &str) -> Result<Scraper, RegistryError> {
+    load_where(transaction, "key = ?1 AND is_upload = 0", key)
+}
+
+fn load_where(transaction: &Transaction<'_>, condition: &str, key: &str) -> Result<Scraper, RegistryError> {
+    let mut statement = transaction.prepare_cached(&format!("{SELECT} WHERE {condition}"))?;
     let mut rows = statement.query([key])?;
     match rows.next()? {
         Some(row) => read(row),
@@ -98,6 +112,16 @@ pub(crate) fn insert(
 /// What the search for text looks in.
 pub(crate) fn words(id: &ScraperId, settings: &ScraperSettings) -> String {
     format!("{id}\n{}", settings.description).to_lowercase()
+}
+
+/// Lets the schedule of a scraper stand still with which something is wrong, so that it holds up nobody else.
+pub(crate) fn set_aside(
+    transaction: &Transaction<'_>,
+    key: &str,
+    why: &RegistryError,
+) -> Result<(), RegistryError> {
+    let why: String = why.to_string().chars().take(MAX_PAUSE).collect();
+    set_pause(transaction, key, Some(&why), None)
 }
 
 /// Lets the schedule stand still, or go on from `due_at`.

@@ -131,7 +131,7 @@ async fn a_circle_of_followers_goes_round_once() {
     let scraper = world.scraper(&first).await;
     let changed = world
         .registry
-        .change_scraper(&first, scraper.origin, after("ann/c"), world.now);
+        .change_scraper(&first, scraper.origin, after("ann/c"), None, world.now);
     changed.await.unwrap();
 
     world.ask(&first, person("ann")).await;
@@ -176,6 +176,10 @@ async fn an_upload_runs_in_no_list_and_goes_with_its_run() {
         []
     );
     assert_eq!(world.registry.runs(RunFilter::default()).await.unwrap(), []);
+    let unknown = world.registry.scraper(&run.scraper).await;
+    assert!(matches!(unknown, Err(RegistryError::NotFound { .. })));
+    let unknown = world.registry.ask(&run.scraper, Cause::Push, world.now).await;
+    assert!(matches!(unknown, Err(RegistryError::NotFound { .. })));
 
     let lease = world.lease("w").await;
     let data = crate::world::data("rows");
@@ -190,7 +194,7 @@ async fn an_upload_runs_in_no_list_and_goes_with_its_run() {
     world.wait(60);
     let forgotten = world.registry.forget_runs(world.now).await.unwrap();
     assert_eq!(forgotten, [(run.scraper.clone(), run.id)]);
-    let gone = world.registry.scraper(&run.scraper).await;
+    let gone = world.registry.run(run.id).await;
     assert!(matches!(gone, Err(RegistryError::NotFound { .. })));
 }
 
@@ -235,4 +239,59 @@ async fn uploads_of_one_owner_are_limited() {
         upload().await.unwrap();
     }
     assert!(matches!(upload().await, Err(RegistryError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn what_was_sent_is_needed_until_the_last_run_of_it_is_over() {
+    let world = World::new();
+    let (ann, bob) = ("Ann".parse().unwrap(), "bob".parse().unwrap());
+    let (tar, other) = (Checksum::of(b"tar"), Checksum::of(b"other"));
+    for checksum in [tar, tar, other] {
+        let asked = world
+            .registry
+            .ask_upload(&ann, checksum, Limits::default(), world.now);
+        asked.await.unwrap();
+    }
+    let is_needed = async |by, checksum| world.registry.is_upload_needed(by, checksum).await.unwrap();
+    let leases = world.admit("w").await;
+    world.finish(&leases[0], Outcome::Succeeded).await;
+    assert!(is_needed(&ann, &tar).await);
+    assert!(!is_needed(&bob, &tar).await, "his would be another file");
+    world.finish(&leases[1], Outcome::Failed).await;
+    assert!(!is_needed(&ann, &tar).await);
+    assert!(is_needed(&"ANN".parse().unwrap(), &other).await);
+}
+
+#[tokio::test]
+async fn stopping_what_is_over_stops_nothing_else() {
+    let world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    let old = world.ask(&bus, person("ann")).await;
+    let lease = world.lease("w").await;
+    world.finish(&lease, Outcome::Failed).await;
+    world.ask(&bus, person("ann")).await;
+    let lease = world.lease("w").await;
+    world.registry.ask(&bus, Cause::Push, world.now).await.unwrap();
+    let still = world.registry.stop_run(old, "ann", world.now).await.unwrap();
+    assert_eq!(still.ending.unwrap().outcome, Outcome::Failed);
+    world.finish(&lease, Outcome::Succeeded).await;
+    let next = world.scraper(&bus).await.unfinished.unwrap();
+    assert_eq!(world.run(next).await.cause, Cause::Push);
+}
+
+#[tokio::test]
+async fn who_is_paused_runs_for_a_push_alone() {
+    for (waiting, runs) in [(Cause::Schedule, false), (Cause::Push, true)] {
+        let world = World::new();
+        let bus = world.add("ann/bus", scheduled(Overlap::Queue)).await;
+        world.ask(&bus, person("ann")).await;
+        let lease = world.lease("w").await;
+        let asked = world.registry.ask(&bus, waiting.clone(), world.now).await;
+        assert_eq!(asked.unwrap(), Asked::Already(lease.run.id));
+        let why = Some("repairs".to_owned());
+        world.registry.pause_scraper(&bus, why, world.now).await.unwrap();
+        world.finish(&lease, Outcome::Succeeded).await;
+        let next = world.scraper(&bus).await.unfinished;
+        assert_eq!(next.is_some(), runs, "{waiting:?}");
+    }
 }

@@ -1,5 +1,5 @@
 use model::Timestamp;
-use registry::{Domain, Outcome, RunFilter, ScraperSettings};
+use registry::{Domain, Outcome, RegistryError, RowChanges, RunFilter, ScraperSettings};
 
 use crate::world::{World, data, ending, person};
 
@@ -69,6 +69,31 @@ async fn failures_are_counted_told_once_and_pause_the_schedule() {
 }
 
 #[tokio::test]
+async fn who_let_it_go_on_gives_it_as_many_failures_again() {
+    let mut world = World::new();
+    let settings = ScraperSettings {
+        schedule: Some("daily".into()),
+        pause_after_failures: 2,
+        ..ScraperSettings::default()
+    };
+    let bus = world.add("ann/bus", settings).await;
+    let mut pauses = Vec::new();
+    for _ in 0..6 {
+        let ended = world.go(&bus, ending(Outcome::Failed), None).await;
+        pauses.push(ended.was_paused);
+        if ended.was_paused {
+            world.registry.pause_scraper(&bus, None, world.now).await.unwrap();
+        }
+    }
+    assert_eq!(pauses, [false, true, false, true, false, true]);
+    assert!(world.go(&bus, ending(Outcome::Succeeded), None).await.is_recovery);
+    for was_paused in [false, true] {
+        let ended = world.go(&bus, ending(Outcome::Failed), None).await;
+        assert_eq!(ended.was_paused, was_paused, "a success wipes the slate");
+    }
+}
+
+#[tokio::test]
 async fn versions_have_no_gaps_and_old_ones_are_dropped() {
     let mut world = World::new();
     let settings = ScraperSettings {
@@ -100,6 +125,30 @@ async fn versions_have_no_gaps_and_old_ones_are_dropped() {
         .unwrap();
     assert_eq!((put.version.number, put.version.run), (6, None));
     assert_eq!(put.dropped.len(), 1);
+}
+
+#[tokio::test]
+async fn only_what_is_kept_is_restored() {
+    let mut world = World::new();
+    let settings = ScraperSettings {
+        keep_versions: 2,
+        ..ScraperSettings::default()
+    };
+    let bus = world.add("ann/bus", settings).await;
+    for text in ["a", "b"] {
+        world.go(&bus, ending(Outcome::Succeeded), data(text)).await;
+    }
+    let put = world.registry.restore_version(&bus, 1, world.now).await.unwrap();
+    assert_eq!((put.version.number, put.version.run), (3, None));
+    assert_eq!(put.version.checksum, data("a").unwrap().0);
+    assert_eq!(put.dropped, [], "the file of the first is in force again");
+    world.go(&bus, ending(Outcome::Succeeded), data("c")).await;
+    let gone = world.registry.restore_version(&bus, 2, world.now).await;
+    assert!(matches!(
+        gone,
+        Err(RegistryError::NotFound { what: "version", .. })
+    ));
+    assert_eq!(world.scraper(&bus).await.version, Some(4));
 }
 
 #[tokio::test]
@@ -146,6 +195,78 @@ async fn hosts_are_added_up_over_all_runs() {
     assert_eq!(counts, [("a.example", 8, 20), ("b.example", 5, 10)]);
 }
 
+/// Twenty hosts of a run count for who may begin beside whom.
+#[tokio::test]
+async fn the_hosts_that_count_are_those_with_the_most_connections() {
+    let mut world = World::new();
+    let scrapers = [
+        world.add("ann/bus", ScraperSettings::default()).await,
+        world.add("ann/train", ScraperSettings::default()).await,
+    ];
+    for scraper in &scrapers {
+        let mut told = ending(Outcome::Succeeded);
+        let small = (0..30).map(|number| (format!("{number}.{}.example", scraper.name), 1));
+        for (host, connections) in small.chain([("large.example".to_owned(), 100)]) {
+            told.domains.push(Domain {
+                host,
+                connections,
+                refused: 0,
+                bytes_in: 0,
+                bytes_out: 0,
+                first_at: world.now,
+                last_at: world.now,
+            });
+        }
+        world.go(scraper, told, None).await;
+    }
+    world.wait(60);
+    for scraper in &scrapers {
+        world.ask(scraper, person("ann")).await;
+    }
+    assert_eq!(world.admit("w").await.len(), 1, "the second one waits a second");
+    world.wait(1);
+    assert_eq!(world.admit("w").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_ending_has_a_size_whatever_a_scraper_did() {
+    let mut world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    for round in 0..3 {
+        let mut told = ending(Outcome::Failed);
+        told.message = "é".repeat(100_000);
+        for number in 0..5_000_u64 {
+            let table = format!("{number}-{}", "long".repeat(100));
+            let rows = RowChanges {
+                added: 1,
+                ..RowChanges::default()
+            };
+            told.changes.insert(table, rows);
+            told.domains.push(Domain {
+                host: format!("{number}.{round}.{}", "example.".repeat(1_000)),
+                connections: number,
+                refused: 1,
+                bytes_in: 0,
+                bytes_out: 0,
+                first_at: world.now,
+                last_at: world.now,
+            });
+        }
+        let kept = world.go(&bus, told, None).await.run.ending.unwrap();
+        let bytes = serde_json::to_string(&kept).unwrap().len();
+        assert!(bytes < 64 << 10, "{bytes}");
+        assert_eq!(kept.changes.values().map(|rows| rows.added).sum::<u64>(), 5_000);
+        assert!(kept.changes.contains_key("other tables"));
+        assert_eq!((kept.domains.len(), kept.domains[0].connections), (100, 4_999));
+    }
+    let domains = world.registry.domains(&bus).await.unwrap();
+    assert_eq!(domains.len(), 1_000);
+    assert!(
+        domains.iter().all(|domain| domain.host.contains(".2.")),
+        "the last it talked to"
+    );
+}
+
 #[tokio::test]
 async fn old_runs_are_forgotten_but_the_last_successes_and_failures() {
     let mut world = World::new();
@@ -189,7 +310,7 @@ async fn a_scraper_goes_with_all_that_is_its() {
     let (runs, versions) = world.registry.remove_scraper(&bus).await.unwrap();
     assert_eq!(runs, [first, second, third]);
     let numbers: Vec<u64> = versions.iter().map(|version| version.number).collect();
-    assert_eq!(numbers, [2], "the file of the first is also the other scraper's");
+    assert_eq!(numbers, [1, 2], "the other scraper has files of its own");
     assert!(world.registry.run(first).await.is_err());
     world.add("ann/bus", ScraperSettings::default()).await;
     assert!(

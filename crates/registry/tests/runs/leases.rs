@@ -1,8 +1,11 @@
 use std::collections::BTreeSet;
 
-use registry::{Instruction, Keyring, Outcome, Phase, Registry, RegistryError, ScraperSettings};
+use model::RunId;
+use registry::{Capacity, Instruction, Keyring, Outcome, Phase, Registry, RegistryError, ScraperSettings};
 
-use crate::world::{ROOM, World, ending, person};
+use crate::world::{ROOM, World, ending, id, person};
+
+const HOUR: u64 = 3600;
 
 #[tokio::test]
 async fn phases_go_forward_and_only_for_who_holds_the_run() {
@@ -133,24 +136,121 @@ async fn a_stopped_run_whose_worker_dies_is_stopped() {
     assert!(matches!(late.await, Err(RegistryError::Fenced(_))));
 }
 
-#[tokio::test]
-async fn a_run_that_fits_no_worker_is_told_so() {
-    let mut world = World::new();
+/// Asks for a run that only a large worker can take.
+async fn ask_for_a_large_run(world: &World) -> RunId {
     let mut settings = ScraperSettings::default();
     settings.limits.memory_mib = 8192;
     let bus = world.add("ann/bus", settings).await;
-    let run = world.ask(&bus, person("ann")).await;
-    world.wait(601);
-    assert_eq!(
-        world.registry.upkeep(world.now, 0.5).await.unwrap().lost,
-        [],
-        "no worker is known"
-    );
+    world.ask(&bus, person("ann")).await
+}
+
+#[tokio::test]
+async fn a_run_that_fits_no_worker_is_told_so() {
+    let mut world = World::new();
+    let run = ask_for_a_large_run(&world).await;
+    let lost = async |world: &World| world.registry.upkeep(world.now, 0.5).await.unwrap().lost;
+    world.wait(2 * HOUR);
+    assert_eq!(lost(&world).await, [], "no worker is known");
     assert_eq!(world.admit("w").await, []);
-    let lost = world.registry.upkeep(world.now, 0.5).await.unwrap().lost;
-    assert_eq!(lost.len(), 1);
+    assert_eq!(lost(&world).await, [], "a larger one may be on its way");
+    world.wait(HOUR);
+    assert_eq!(lost(&world).await, [], "nobody is there");
+    assert_eq!(world.admit("w").await, []);
+    assert_eq!(lost(&world).await.len(), 1);
     let message = world.run(run).await.ending.unwrap().message;
     assert!(message.contains("the largest has 4096 MiB"), "{message}");
+}
+
+#[tokio::test]
+async fn a_run_waits_for_a_worker_that_is_away() {
+    let mut world = World::new();
+    let large = Capacity {
+        memory_mib: 8192,
+        slots: 1,
+    };
+    world.registry.admit("large", large, world.now).await.unwrap();
+    assert_eq!(world.admit("w").await, []);
+    let run = ask_for_a_large_run(&world).await;
+    world.wait(HOUR);
+    assert_eq!(world.admit("w").await, []);
+    let lost = world.registry.upkeep(world.now, 0.5).await.unwrap().lost;
+    assert_eq!(lost, [], "it was here an hour ago");
+    world.wait(1);
+    let lost = world.registry.upkeep(world.now, 0.5).await.unwrap().lost;
+    assert_eq!(lost[0].run.id, run);
+}
+
+#[tokio::test]
+async fn a_worker_that_ends_in_order_costs_a_run_nothing() {
+    let world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    let run = world.ask(&bus, person("ann")).await;
+    for _ in 0..5 {
+        let lease = world.lease("w").await;
+        let back = world.registry.put_back(run, lease.epoch, world.now).await;
+        assert_eq!(back.unwrap(), None);
+        let again = world.registry.put_back(run, lease.epoch, world.now).await;
+        assert!(matches!(again, Err(RegistryError::Fenced(_))));
+    }
+    assert_eq!(world.run(run).await.attempts, 0);
+    let lease = world.lease("w").await;
+    world.registry.stop_run(run, "ann", world.now).await.unwrap();
+    let ended = world.registry.put_back(run, lease.epoch, world.now).await;
+    assert_eq!(
+        ended.unwrap().unwrap().run.ending.unwrap().outcome,
+        Outcome::Stopped
+    );
+}
+
+/// As after a newer Haul, which knows settings that this one does not.
+#[tokio::test]
+async fn what_cannot_be_read_holds_up_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.sqlite");
+    let mut world = World::new();
+    world.registry = Registry::open(&path, Keyring::random()).unwrap();
+    let hourly = ScraperSettings {
+        schedule: Some("every 1h".into()),
+        ..ScraperSettings::default()
+    };
+    let [broken, waiting, newer] = ["ann/broken", "ann/waiting", "ann/newer"];
+    for name in [broken, waiting, newer] {
+        world.add(name, hourly.clone()).await;
+    }
+    let tram = world.add("bob/tram", ScraperSettings::default()).await;
+    let lost = world.ask(&tram, person("bob")).await;
+    world.lease("w").await;
+    let stuck = world.ask(&id(waiting), person("ann")).await;
+    let file = rusqlite::Connection::open(&path).unwrap();
+    for (key, settings) in [
+        (broken, r#"{"schedule":"every 1h","overlap":"sideways"}"#),
+        (waiting, "{"),
+        (newer, r#"{"schedule":"every 1h","colour":"green"}"#),
+    ] {
+        file.execute(
+            "UPDATE scrapers SET settings = ?2 WHERE key = ?1",
+            [key, settings],
+        )
+        .unwrap();
+    }
+    world.wait(2 * HOUR);
+    let done = world.registry.upkeep(world.now, 0.0).await.unwrap();
+    assert_eq!(done.requeued, [lost]);
+    assert_eq!(done.queued.len(), 1);
+    assert_eq!(world.run(done.queued[0]).await.scraper, id(newer));
+    world.wait(60);
+    let runs: BTreeSet<_> = world.admit("w").await.iter().map(|lease| lease.run.id).collect();
+    assert_eq!(runs, BTreeSet::from([lost, done.queued[0]]));
+    let ending = world.run(stuck).await.ending.unwrap();
+    assert!(ending.message.contains("cannot be read"), "{}", ending.message);
+    for key in [broken, waiting] {
+        let why: Option<String> = file
+            .query_row("SELECT paused FROM scrapers WHERE key = ?1", [key], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert!(why.is_some_and(|why| why.contains("cannot be read")), "{key}");
+    }
 }
 
 #[tokio::test]

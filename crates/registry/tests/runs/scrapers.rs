@@ -1,3 +1,4 @@
+use model::Checksum;
 use registry::{Origin, RegistryError, ScraperFilter, ScraperSettings};
 
 use crate::world::{World, id};
@@ -18,6 +19,70 @@ async fn names_are_kept_as_written_and_found_in_any_case() {
             .to_string(),
         "Ann/train"
     );
+}
+
+#[tokio::test]
+async fn names_become_what_was_written_first() {
+    let world = World::new();
+    world.add("Ann/Bus", ScraperSettings::default()).await;
+    for (typed, expected) in [
+        ("ann/BUS", "Ann/Bus"),
+        ("ANN/Tram", "Ann/Tram"),
+        ("Bob/Tram", "Bob/Tram"),
+    ] {
+        let canonical = world.registry.canonical(&id(typed)).await.unwrap();
+        assert_eq!(canonical.to_string(), expected);
+    }
+}
+
+#[tokio::test]
+async fn other_code_leaves_the_settings_that_are_in_force() {
+    let world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    let before = world.scraper(&bus).await;
+    let settings = ScraperSettings {
+        public: true,
+        ..ScraperSettings::default()
+    };
+    let changed =
+        world
+            .registry
+            .change_scraper(&bus, before.origin.clone(), settings.clone(), Some(1), world.now);
+    assert_eq!(changed.await.unwrap().configuration, 2);
+    let upload = Origin::Upload {
+        checksum: Checksum::of(b"tar"),
+    };
+    for replaced in [Some(before.origin), None] {
+        let set = world.registry.set_origin(&bus, upload.clone(), world.now).await;
+        assert_eq!(set.unwrap(), replaced);
+        let after = world.scraper(&bus).await;
+        assert_eq!((&after.settings, &after.origin), (&settings, &upload));
+        assert_eq!(after.configuration, 3);
+    }
+}
+
+#[tokio::test]
+async fn who_looked_before_somebody_elses_change_is_refused() {
+    let world = World::new();
+    let bus = world.add("ann/bus", ScraperSettings::default()).await;
+    let seen = world.scraper(&bus).await;
+    let change = async |description: &str, expected| {
+        let settings = ScraperSettings {
+            description: description.to_owned(),
+            ..ScraperSettings::default()
+        };
+        let origin = seen.origin.clone();
+        let changed = world
+            .registry
+            .change_scraper(&bus, origin, settings, expected, world.now);
+        changed.await
+    };
+    change("first", Some(seen.configuration)).await.unwrap();
+    let refused = change("second", Some(seen.configuration)).await;
+    assert!(matches!(refused, Err(RegistryError::ChangedMeanwhile { .. })));
+    assert_eq!(world.scraper(&bus).await.settings.description, "first");
+    assert_eq!(change("first", None).await.unwrap().configuration, 2);
+    assert_eq!(change("third", None).await.unwrap().configuration, 3);
 }
 
 #[tokio::test]
@@ -60,9 +125,10 @@ async fn addresses_of_repositories_hide_no_options_and_no_passwords() {
             url: url.to_owned(),
             reference: reference.map(str::to_owned),
         };
-        let changed = world
-            .registry
-            .change_scraper(&bus, origin, ScraperSettings::default(), world.now);
+        let changed =
+            world
+                .registry
+                .change_scraper(&bus, origin, ScraperSettings::default(), None, world.now);
         changed.await.is_ok()
     };
     assert!(try_url("https://git.example/bus.git", Some("main")).await);
@@ -127,7 +193,7 @@ async fn a_schedule_that_stays_keeps_its_turn() {
     let change = async |settings: ScraperSettings| {
         let changed = world
             .registry
-            .change_scraper(&bus, before.origin.clone(), settings, world.now);
+            .change_scraper(&bus, before.origin.clone(), settings, None, world.now);
         changed.await.unwrap().due_at
     };
     let mut described = settings.clone();

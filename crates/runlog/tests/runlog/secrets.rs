@@ -86,8 +86,21 @@ fn colours_inside_a_secret_do_not_hide_it() {
 }
 
 #[test]
-fn short_words_are_no_secrets() {
-    check("a true story", &["true", "a", ""], "a true story");
+fn hexadecimal() {
+    check("k=746f6b656e2d31;", &["token-1"], "k=****;");
+    check("k=746F6B656E2D31;", &["token-1"], "k=****;");
+}
+
+#[test]
+fn short_secrets_are_masked_as_words() {
+    check(
+        "pin 1234, not 12345 or x1234",
+        &["1234"],
+        "pin ****, not 12345 or x1234",
+    );
+    check("1234", &["1234"], "****");
+    check("MTIzNA== 31323334", &["1234"], "****== ****");
+    check("a yes story", &["yes", "a", ""], "a yes story");
 }
 
 #[test]

@@ -54,9 +54,10 @@ class scraperwiki
         });
     }
 
-    public static function save(array|string $unique_keys, array|object $data): void
+    /** The first of these libraries had a date where the table is now. */
+    public static function save(array|string $unique_keys, array|object $data, mixed $table_name = 'data'): void
     {
-        self::save_sqlite($unique_keys, $data);
+        self::save_sqlite($unique_keys, $data, is_string($table_name) ? $table_name : 'data');
     }
 
     /** Returns the rows, as arrays by names, of `SELECT query`; a whole SELECT or WITH statement works too. */

@@ -25,7 +25,8 @@ def main():
     lines = [elsewhere(line) for line in requirements() if not NAMES_SCRAPERWIKI.match(line)]
     REQUIREMENTS.write_text("\n".join(lines) + "\n")
     venv.create(ENVIRONMENT, with_pip=False, symlinks=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(ENVIRONMENT / "bin/python"), "install", "-r", str(REQUIREMENTS)]
+    # Isolated: what the scraper's folder calls pip is not pip.
+    pip = [sys.executable, "-I", "-m", "pip", "--python", str(ENVIRONMENT / "bin/python"), "install", "-r", str(REQUIREMENTS)]
     # /tmp is memory.
     with tempfile.TemporaryDirectory(dir="/build") as folder:
         sys.exit(subprocess.run(pip, env={**os.environ, "TMPDIR": folder}).returncode)

@@ -45,8 +45,9 @@ module ScraperWiki
     Store.whole { rows.each { |row| table.upsert(keys, row) } }
   end
 
-  def save(unique_keys, data, *)
-    save_sqlite(unique_keys, data)
+  # The first of these libraries had a date where the table is now.
+  def save(unique_keys, data, table_name = nil, *)
+    save_sqlite(unique_keys, data, table_name.is_a?(String) || table_name.is_a?(Symbol) ? table_name : nil)
   end
 
   # Returns the rows, as hashes, of `SELECT query`; a whole SELECT or WITH statement works too.

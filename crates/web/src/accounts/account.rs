@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use registry::{Account, IssuedKey, Secret, SignIn};
+use registry::{Account, AccountChange, IssuedKey, Secret, SignIn};
 
 use super::sign_in::attempt;
-use super::{Remark, cookie, keys, link, must_have_accounts, signed_in};
+use super::{cookie, keys, link, must_be_person, must_have_accounts, signed_in};
 use crate::display::date;
-use crate::pages::form::field;
+use crate::pages::form::{Remark, field};
 use crate::pages::layout::{self, Area, Frame};
 use crate::params::Form;
 use crate::problem::Problem;
@@ -35,7 +34,9 @@ pub(super) async fn shown(
     remark: &Remark,
     issued: Option<&IssuedKey>,
 ) -> Result<Markup, Problem> {
+    must_be_person(visitor)?;
     let owner = visitor.owner()?;
+    let links = link::section(app, visitor, remark).await?;
     let keys = keys::section(app, visitor, remark, issued).await?;
     let has_account = matches!(visitor, Visitor::Person(_));
     let content = html! {
@@ -48,7 +49,7 @@ pub(super) async fn shown(
         @if let Visitor::Person(account) = visitor {
             (mail(account, remark))
             (password(account, remark))
-            (link::section(&app.access))
+            (links)
         }
     };
     Ok(layout::work_page(frame, Area::Account, "Account", &content))
@@ -98,13 +99,14 @@ pub(super) async fn set_mail(
     Form(fields): Form,
 ) -> Result<Response, Problem> {
     must_have_accounts(&app)?;
+    let account = signed_in(visitor.clone())?;
     let email = fields.text("email");
-    let account = Account {
-        email: (!email.is_empty()).then(|| email.to_owned()),
-        wants_mail: !fields.text("wants_mail").is_empty(),
-        ..signed_in(visitor.clone())?
+    let change = AccountChange {
+        email: Some((!email.is_empty()).then(|| email.to_owned())),
+        wants_mail: Some(!fields.text("wants_mail").is_empty()),
+        ..AccountChange::default()
     };
-    match app.runner.registry().change_account(account).await {
+    match app.runner.registry().change_account(&account.name, change).await {
         Ok(_) => Ok(Redirect::to("/account").into_response()),
         Err(error) => refused(&app, &visitor, &frame, "email", error.into()).await,
     }
@@ -159,9 +161,6 @@ pub(super) async fn refused(
     field: &'static str,
     problem: Problem,
 ) -> Result<Response, Problem> {
-    if problem.status() != StatusCode::BAD_REQUEST {
-        return Err(problem);
-    }
-    let page = shown(app, visitor, frame, &Remark::new(field, &problem), None).await?;
-    Ok((problem.status(), page).into_response())
+    let remark = Remark::of(field, problem)?;
+    Ok(remark.answer(shown(app, visitor, frame, &remark, None).await?))
 }

@@ -10,15 +10,14 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use model::{OwnerName, Timestamp};
-use registry::{ApiKey, IssuedKey, KeyId, Scope};
-use serde::Deserialize;
+use registry::{ApiKey, IssuedKey, Scope};
 
-use super::Remark;
 use super::account::{refused, shown};
-use crate::clock;
+use super::must_be_person;
 use crate::display::{date, time};
-use crate::pages::form::field;
-use crate::pages::layout::Frame;
+use crate::keys::{Keys, Which, Whose};
+use crate::pages::form::{Remark, field};
+use crate::pages::layout::{self, Frame};
 use crate::params::{Form, Params, Segments, segment};
 use crate::problem::Problem;
 use crate::state::App;
@@ -33,19 +32,6 @@ const MEANINGS: [(Scope, &str); 3] = [
     (Scope::Run, "Start and stop runs, tell of pushes"),
     (Scope::Manage, "Everything else"),
 ];
-
-/// The owner that the path names.
-#[derive(Deserialize)]
-pub(super) struct Whose {
-    owner: OwnerName,
-}
-
-/// The key that the path names.
-#[derive(Deserialize)]
-pub(super) struct Which {
-    owner: OwnerName,
-    key: KeyId,
-}
 
 /// The part of the account's page about keys.
 pub(super) async fn section(
@@ -74,9 +60,7 @@ pub(super) async fn section(
 /// The owner itself, and the organisations that it belongs to.
 async fn owners(app: &App, visitor: &Visitor) -> Result<Vec<OwnerName>, Problem> {
     let own = visitor.owner()?;
-    let all = app.runner.registry().owners().await?;
-    let organisations = all.into_iter().filter(|owner| owner.members.contains(&own));
-    let organisations: Vec<OwnerName> = organisations.map(|owner| owner.name).collect();
+    let organisations = app.runner.registry().organisations_of(&own).await?;
     Ok([vec![own], organisations].concat())
 }
 
@@ -90,16 +74,13 @@ fn just_made(issued: &IssuedKey) -> Markup {
 }
 
 fn of_owner(owner: &OwnerName, keys: &[ApiKey]) -> Markup {
+    let head = html! { th { "Key" } th { "May" } th.wide { "Used last" } th { "Last day" } th { span.unseen { "What to do" } } };
+    let rows = html! { @for key in keys { (row(key)) } };
     html! {
         @if keys.is_empty() {
             p.soft { "No keys yet." }
         } @else {
-            div.scroll role="region" aria-label={ "Keys of " (owner) } tabindex="0" {
-                table {
-                    thead { tr { th { "Key" } th { "May" } th.wide { "Used last" } th { "Last day" } th { span.unseen { "What to do" } } } }
-                    tbody { @for key in keys { (row(key)) } }
-                }
-            }
+            (layout::table(&format!("Keys of {owner}"), &head, &rows))
         }
     }
 }
@@ -115,7 +96,7 @@ fn row(key: &ApiKey) -> Markup {
     let may: Vec<&str> = key.scopes.iter().map(named).collect();
     html! {
         tr {
-            td { (key.label) span.small.soft { code { (key.prefix) "\u{2026}" } } }
+            th scope="row" { (key.label) span.small.soft { code { (key.prefix) "\u{2026}" } } }
             td { (may.join("; ")) }
             td.wide { @if let Some(at) = key.used_at { (time(at)) } @else { span.soft { "never" } } }
             td { @if let Some(at) = key.expires_at { (date(at.before(Duration::from_millis(1)))) } @else { span.soft { "never" } } }
@@ -160,13 +141,10 @@ pub(super) async fn issue(
     Segments(Whose { owner }): Segments<Whose>,
     Form(fields): Form,
 ) -> Result<Response, Problem> {
-    visitor.must(&app, Scope::Manage, &owner).await?;
+    must_be_person(&visitor)?;
+    let keys = Keys::of(&app, &visitor, owner).await?;
     let made = match read(&fields) {
-        Ok((label, scopes, end)) => {
-            let registry = app.runner.registry();
-            let issued = registry.issue_key(&owner, label, scopes, end, clock::now()).await;
-            issued.map_err(Problem::from)
-        }
+        Ok((label, scopes, end)) => keys.issue(label, scopes, end).await,
         Err(problem) => Err(problem),
     };
     match made {
@@ -220,11 +198,9 @@ pub(super) async fn rotate(
     frame: Frame,
     Segments(Which { owner, key }): Segments<Which>,
 ) -> Result<Response, Problem> {
-    visitor.must(&app, Scope::Manage, &owner).await?;
-    let registry = app.runner.registry();
-    let issued = registry
-        .rotate_key(&owner, key, OVERLAP_SECONDS, clock::now())
-        .await?;
+    must_be_person(&visitor)?;
+    let keys = Keys::of(&app, &visitor, owner).await?;
+    let issued = keys.rotate(key, OVERLAP_SECONDS).await?;
     revealed(&app, &visitor, &frame, &issued).await
 }
 
@@ -234,7 +210,7 @@ pub(super) async fn revoke(
     visitor: Visitor,
     Segments(Which { owner, key }): Segments<Which>,
 ) -> Result<Redirect, Problem> {
-    visitor.must(&app, Scope::Manage, &owner).await?;
-    app.runner.registry().revoke_key(&owner, key).await?;
+    must_be_person(&visitor)?;
+    Keys::of(&app, &visitor, owner).await?.revoke(key).await?;
     Ok(Redirect::to("/account"))
 }

@@ -32,6 +32,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/account/mail", post(account::set_mail))
         .route("/account/password", post(account::set_password))
         .route("/account/links/{provider}", post(link::begin))
+        .route("/account/links/{provider}/remove", post(link::remove))
         .route("/account/keys/{owner}", post(keys::issue))
         .route("/account/keys/{owner}/{key}/rotate", post(keys::rotate))
         .route("/account/keys/{owner}/{key}/revoke", post(keys::revoke))
@@ -58,6 +59,16 @@ fn must_have_accounts(app: &App) -> Result<(), Problem> {
     }
 }
 
+/// Refuses programs: what a key may do with keys is a matter of the API.
+fn must_be_person(visitor: &Visitor) -> Result<(), Problem> {
+    match visitor {
+        Visitor::Program(_) => Err(Problem::bad_request(
+            "this page is for people; programs use /api/v1/owners/OWNER/keys",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The account of whoever is signed in.
 fn signed_in(visitor: Visitor) -> Result<Account, Problem> {
     match visitor {
@@ -66,26 +77,5 @@ fn signed_in(visitor: Visitor) -> Result<Account, Problem> {
             "this page is for people; sign in without a key",
         )),
         Visitor::Nobody | Visitor::Anyone => Err(Problem::unknown_visitor()),
-    }
-}
-
-/// What is wrong with what somebody entered, and where.
-#[derive(Default)]
-struct Remark {
-    field: &'static str,
-    text: String,
-}
-
-impl Remark {
-    fn new(field: &'static str, problem: &Problem) -> Self {
-        Self {
-            field,
-            text: problem.detail().to_owned(),
-        }
-    }
-
-    /// What to say beside the field `name`.
-    fn at(&self, name: &str) -> &str {
-        if self.field == name { &self.text } else { "" }
     }
 }

@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use model::OwnerName;
-use registry::{Owner, OwnerKind};
+use registry::Owner;
 
-use super::{Remark, must_have_accounts};
+use super::must_have_accounts;
 use crate::clock;
 use crate::names::refuse_reserved;
-use crate::pages::form::field;
+use crate::pages::form::{Remark, field};
 use crate::pages::layout::{self, Area, Frame};
 use crate::params::{Form, Params};
 use crate::problem::Problem;
@@ -30,11 +30,7 @@ pub(super) async fn list(
 }
 
 async fn shown(app: &App, frame: &Frame, remark: &Remark) -> Result<Markup, Problem> {
-    let owners = app.runner.registry().owners().await?;
-    let organisations: Vec<Owner> = owners
-        .into_iter()
-        .filter(|owner| owner.kind == OwnerKind::Organisation)
-        .collect();
+    let organisations = app.runner.registry().organisations().await?;
     let content = html! {
         p.above { a href="/account" { "Account" } }
         h1 { "Organisations" }
@@ -77,11 +73,10 @@ pub(super) async fn set(
     visitor.must_operate(&app).await?;
     match save(&app, &fields).await {
         Ok(()) => Ok(Redirect::to("/organisations").into_response()),
-        Err(problem) if problem.status().is_client_error() => {
-            let page = shown(&app, &frame, &Remark::new("name", &problem)).await?;
-            Ok((problem.status(), page).into_response())
+        Err(problem) => {
+            let remark = Remark::of("name", problem)?;
+            Ok(remark.answer(shown(&app, &frame, &remark).await?))
         }
-        Err(problem) => Err(problem),
     }
 }
 

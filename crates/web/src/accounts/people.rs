@@ -9,18 +9,18 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use maud::{Markup, html};
 use model::OwnerName;
-use registry::{Account, NewAccount, Secret};
+use registry::{Account, AccountChange, NewAccount, Secret};
 
-use super::{Remark, must_have_accounts};
+use super::must_have_accounts;
 use crate::clock;
 use crate::display::date;
 use crate::names::refuse_reserved;
-use crate::pages::form::field;
+use crate::pages::form::{Remark, field};
 use crate::pages::layout::{self, Area, Frame};
 use crate::params::{Form, Named, segment};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::visitor::Visitor;
+use crate::visitor::{Visitor, is_same};
 
 /// Random bytes of a password that somebody gets to begin with.
 const PASSWORD_BYTES: usize = 15;
@@ -51,16 +51,13 @@ async fn shown(
 ) -> Result<Markup, Problem> {
     let accounts = app.runner.registry().accounts().await?;
     let own = visitor.owner()?;
+    let head = html! { th { "Name" } th.wide { "Mail" } th { "Since" } th { "Is" } th { span.unseen { "What to do" } } };
+    let rows = html! { @for account in &accounts { (row(account, account.name == own)) } };
     let content = html! {
         p.above { a href="/account" { "Account" } }
         h1 { "Accounts" }
         @if let Some(handed) = handed { (password(handed)) }
-        div.scroll role="region" aria-label="Accounts" tabindex="0" {
-            table {
-                thead { tr { th { "Name" } th.wide { "Mail" } th { "Since" } th { "Is" } th { span.unseen { "What to do" } } } }
-                tbody { @for account in &accounts { (row(account, account.name == own)) } }
-            }
-        }
+        (layout::table("Accounts", &head, &rows))
         h2 { "Let somebody in" }
         form method="post" action="/accounts" {
             (field("name", "Name", "Their scrapers are below it: letters, digits, '-', '_' and '.'.").wrong(remark.at("name")).name("", "off"))
@@ -95,7 +92,7 @@ fn row(account: &Account, is_own: bool) -> Markup {
     };
     html! {
         tr {
-            td { (account.name) }
+            th scope="row" { (account.name) }
             td.wide { (account.email.as_deref().unwrap_or_default()) }
             td { (date(account.created_at)) }
             td {
@@ -133,11 +130,10 @@ pub(super) async fn add(
     };
     match added {
         Ok((account, password)) => handed(&app, &visitor, &frame, &account.name, &password).await,
-        Err(problem) if problem.status().is_client_error() => {
-            let page = shown(&app, &visitor, &frame, &Remark::new("name", &problem), None).await?;
-            Ok((problem.status(), page).into_response())
+        Err(problem) => {
+            let remark = Remark::of("name", problem)?;
+            Ok(remark.answer(shown(&app, &visitor, &frame, &remark, None).await?))
         }
-        Err(problem) => Err(problem),
     }
 }
 
@@ -182,14 +178,19 @@ fn random_password() -> Result<Secret, Problem> {
 }
 
 /// Changes an account, unless somebody would shut themselves out.
-pub(crate) async fn changed(app: &App, visitor: &Visitor, account: Account) -> Result<Account, Problem> {
-    let is_own = visitor.owner()? == account.name;
-    if is_own && (account.is_disabled || !account.is_operator) {
+pub(crate) async fn changed(
+    app: &App,
+    visitor: &Visitor,
+    name: &OwnerName,
+    change: AccountChange,
+) -> Result<Account, Problem> {
+    let is_own = is_same(&visitor.owner()?, name);
+    if is_own && (change.is_disabled == Some(true) || change.is_operator == Some(false)) {
         return Err(Problem::bad_request(
             "you would shut yourself out; another operator can do this",
         ));
     }
-    Ok(app.runner.registry().change_account(account).await?)
+    Ok(app.runner.registry().change_account(name, change).await?)
 }
 
 /// Makes somebody operator or not, disables or enables them.
@@ -201,18 +202,17 @@ pub(super) async fn change(
 ) -> Result<Redirect, Problem> {
     must_have_accounts(&app)?;
     visitor.must_operate(&app).await?;
-    let before = app.runner.registry().account(&name).await?;
-    let said = |field: &str, before: bool| match fields.text(field) {
-        "yes" => true,
-        "no" => false,
-        _ => before,
+    let said = |field: &str| match fields.text(field) {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
     };
-    let account = Account {
-        is_operator: said("operator", before.is_operator),
-        is_disabled: said("disabled", before.is_disabled),
-        ..before
+    let change = AccountChange {
+        is_operator: said("operator"),
+        is_disabled: said("disabled"),
+        ..AccountChange::default()
     };
-    changed(&app, &visitor, account).await?;
+    changed(&app, &visitor, &name, change).await?;
     Ok(Redirect::to("/accounts"))
 }
 

@@ -19,6 +19,9 @@ use crate::problem::Problem;
 use crate::state::App;
 use crate::visitor::{Access, Visitor};
 
+/// Bytes of the place to go on to at most.
+const MAX_PLACE_BYTES: usize = 1 << 10;
+
 /// `/sign-in?to=`
 pub(super) async fn page(
     State(app): State<Arc<App>>,
@@ -116,8 +119,8 @@ pub(super) fn own_place(text: &str) -> String {
     let place = here.and_then(|here| here.join(text).ok());
     let own = place.filter(|place| text.starts_with('/') && place.origin().ascii_serialization() == HERE);
     let path = own.map(|place| place.as_str().trim_start_matches(HERE).to_owned());
-    // What begins with two slashes is a host to browsers.
-    path.filter(|path| !path.starts_with("//"))
+    // What begins with two slashes is a host to browsers, and a long one does not fit the cookie of a sign-in elsewhere.
+    path.filter(|path| !path.starts_with("//") && path.len() <= MAX_PLACE_BYTES)
         .unwrap_or_else(|| "/".to_owned())
 }
 

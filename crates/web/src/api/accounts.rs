@@ -7,17 +7,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use model::OwnerName;
-use registry::OwnerKind;
+use registry::AccountChange;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::accounts::people;
+use crate::api::refusals::{Guarded, Missing, Taken, TooLarge, Wrong};
 use crate::api::wire::{AccountBody, OrganisationBody};
 use crate::clock;
 use crate::names::refuse_reserved;
-use crate::params::{Body, Named};
+use crate::params::{Named, Unread};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::visitor::Visitor;
@@ -64,8 +65,7 @@ pub(crate) struct AddedAccount {
     get, path = "/api/v1/accounts", tag = "accounts", operation_id = "list_accounts",
     responses(
         (status = 200, body = Accounts),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
+        Guarded,
     )
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Json<Accounts>, Problem> {
@@ -81,18 +81,19 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor) -> Resul
     post, path = "/api/v1/accounts", tag = "accounts", operation_id = "add_account", request_body = NewAccountBody,
     responses(
         (status = 201, body = AddedAccount),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "The name is taken", content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
+        Taken,
     )
 )]
 pub(crate) async fn add(
     State(app): State<Arc<App>>,
     visitor: Visitor,
-    Body(new): Body<NewAccountBody>,
+    body: Unread<NewAccountBody>,
 ) -> Result<impl IntoResponse, Problem> {
     visitor.must_operate(&app).await?;
+    let new = body.read().await?;
     let (account, password) = people::let_in(&app, new.name, new.email, new.is_operator).await?;
     let added = AddedAccount {
         account: AccountBody::from(&account),
@@ -122,27 +123,28 @@ pub(crate) struct ChangedAccount {
     request_body = ChangedAccount,
     responses(
         (status = 200, body = AccountBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Named(name): Named<OwnerName>,
-    Body(body): Body<ChangedAccount>,
+    body: Unread<ChangedAccount>,
 ) -> Result<Json<AccountBody>, Problem> {
     visitor.must_operate(&app).await?;
-    let mut account = app.runner.registry().account(&name).await?;
-    if let Some(email) = body.email {
-        account.email = (!email.trim().is_empty()).then(|| email.trim().to_owned());
-    }
-    account.wants_mail = body.wants_mail.unwrap_or(account.wants_mail);
-    account.is_operator = body.is_operator.unwrap_or(account.is_operator);
-    account.is_disabled = body.is_disabled.unwrap_or(account.is_disabled);
-    let account = people::changed(&app, &visitor, account).await?;
+    let body = body.read().await?;
+    let address = |email: String| Some(email.trim().to_owned()).filter(|email| !email.is_empty());
+    let change = AccountChange {
+        email: body.email.map(address),
+        wants_mail: body.wants_mail,
+        is_operator: body.is_operator,
+        is_disabled: body.is_disabled,
+    };
+    let account = people::changed(&app, &visitor, &name, change).await?;
     Ok(Json(AccountBody::from(&account)))
 }
 
@@ -157,8 +159,7 @@ pub(crate) struct Organisations {
     get, path = "/api/v1/organisations", tag = "accounts", operation_id = "list_organisations",
     responses(
         (status = 200, body = Organisations),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
+        Guarded,
     )
 )]
 pub(crate) async fn organisations(
@@ -166,12 +167,9 @@ pub(crate) async fn organisations(
     visitor: Visitor,
 ) -> Result<Json<Organisations>, Problem> {
     visitor.must_operate(&app).await?;
-    let owners = app.runner.registry().owners().await?;
-    let organisations = owners
-        .iter()
-        .filter(|owner| owner.kind == OwnerKind::Organisation);
+    let organisations = app.runner.registry().organisations().await?;
     Ok(Json(Organisations {
-        organisations: organisations.map(OrganisationBody::from).collect(),
+        organisations: organisations.iter().map(OrganisationBody::from).collect(),
     }))
 }
 
@@ -191,19 +189,20 @@ pub(crate) struct Members {
     request_body = Members,
     responses(
         (status = 200, body = OrganisationBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "The name is taken", content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
+        Taken,
     )
 )]
 pub(crate) async fn set_organisation(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Named(name): Named<OwnerName>,
-    Body(body): Body<Members>,
+    body: Unread<Members>,
 ) -> Result<Json<OrganisationBody>, Problem> {
     visitor.must_operate(&app).await?;
+    let body = body.read().await?;
     refuse_reserved(&name)?;
     let registry = app.runner.registry();
     let owner = registry

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::api::wire::{CrawlBody, ScopeBody};
 use crate::clock;
-use crate::params::{Body, Named, Optional, Params, segment};
+use crate::params::{Body, Named, Params, Unread, segment};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -100,9 +100,10 @@ pub(crate) enum StartedBody {
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
     Named(id): Named<SourceId>,
-    Optional(new): Optional<NewCrawl>,
+    new: Unread<NewCrawl>,
 ) -> Result<impl IntoResponse, Problem> {
     let mut headers = HeaderMap::new();
+    let new = new.read_or_default().await?;
     let body = match app.crawler.start(&id, new.kind).await? {
         StartedCrawl::Queued(queued) => StartedBody::Waiting { queued },
         StartedCrawl::Running(crawl) => {

@@ -62,7 +62,7 @@ pub(crate) async fn follow(
         let end = step.status.is_over().then(|| named("end", &step.crawl));
         stream::iter([Some(named("progress", &step)), end].into_iter().flatten())
     });
-    let events = events.take_until(app.stop.clone().cancelled_owned());
+    let events = events.take_until(app.stream()?);
     Ok(Sse::new(events.map(Ok)).keep_alive(KeepAlive::default()))
 }
 

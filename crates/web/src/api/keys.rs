@@ -6,22 +6,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use model::{OwnerName, Timestamp};
-use registry::{KeyId, Scope, Secret};
+use model::Timestamp;
+use registry::{Scope, Secret};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::refusals::{Guarded, Missing, TooLarge, Wrong};
 use crate::api::wire::{IssuedKeyBody, KeyBody};
-use crate::clock;
-use crate::params::{Body, Optional, Segments};
+use crate::keys::{Keys, Which, Whose};
+use crate::params::{Segments, Unread};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::visitor::Visitor;
-
-/// Seconds for which a key that is rotated goes on working at most: 30 days.
-const MAX_OVERLAP_SECONDS: u64 = 30 * 24 * 3600;
 
 /// Every path about keys.
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -31,22 +29,10 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(revoke))
 }
 
-/// The owner that the path names.
-#[derive(Deserialize)]
-pub(crate) struct Whose {
-    owner: OwnerName,
-}
-
-/// The key that the path names.
-#[derive(Deserialize)]
-pub(crate) struct Which {
-    owner: OwnerName,
-    key: KeyId,
-}
-
 /// An owner's keys.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Keys {
+#[schema(as = Keys)]
+pub(crate) struct ListedKeys {
     keys: Vec<KeyBody>,
 }
 
@@ -83,19 +69,17 @@ pub(crate) enum MadeKey {
     get, path = "/api/v1/owners/{owner}/keys", tag = "accounts", operation_id = "list_keys",
     params(("owner" = String, Path, description = "Whose")),
     responses(
-        (status = 200, body = Keys),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = ListedKeys),
+        Guarded,
     )
 )]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Segments(Whose { owner }): Segments<Whose>,
-) -> Result<Json<Keys>, Problem> {
-    visitor.must(&app, Scope::Manage, &owner).await?;
-    let keys = app.runner.registry().keys(&owner).await?;
-    Ok(Json(Keys {
+) -> Result<Json<ListedKeys>, Problem> {
+    let keys = Keys::of(&app, &visitor, owner).await?.list().await?;
+    Ok(Json(ListedKeys {
         keys: keys.iter().map(KeyBody::from).collect(),
     }))
 }
@@ -107,20 +91,19 @@ pub(crate) async fn list(
     request_body = NewKey,
     responses(
         (status = 201, body = MadeKey),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
     )
 )]
 pub(crate) async fn issue(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Segments(Whose { owner }): Segments<Whose>,
-    Body(new): Body<NewKey>,
+    body: Unread<NewKey>,
 ) -> Result<impl IntoResponse, Problem> {
-    visitor.must(&app, Scope::Manage, &owner).await?;
-    must_have_all(&visitor, &new.scopes)?;
-    let (registry, now) = (app.runner.registry(), clock::now());
+    let keys = Keys::of(&app, &visitor, owner).await?;
+    let new = body.read().await?;
     let expires_at = new.expires_at.as_deref().map(instant).transpose()?;
     let made = match new.token {
         Some(_) if expires_at.is_some() => {
@@ -129,33 +112,17 @@ pub(crate) async fn issue(
             ));
         }
         Some(token) => {
-            let token = Secret::new(token);
-            let key = registry
-                .import_key(&owner, &new.label, token, new.scopes, now)
-                .await?;
+            let imported = keys.import(&new.label, new.scopes, Secret::new(token)).await?;
             MadeKey::Imported {
-                key: KeyBody::from(&key),
+                key: KeyBody::from(&imported),
             }
         }
         None => {
-            let issued = registry
-                .issue_key(&owner, &new.label, new.scopes, expires_at, now)
-                .await?;
+            let issued = keys.issue(&new.label, new.scopes, expires_at).await?;
             MadeKey::Issued(IssuedKeyBody::from(&issued))
         }
     };
     Ok((StatusCode::CREATED, Json(made)))
-}
-
-fn must_have_all(visitor: &Visitor, scopes: &[Scope]) -> Result<(), Problem> {
-    let Visitor::Program(key) = visitor else {
-        return Ok(());
-    };
-    if scopes.iter().all(|scope| key.scopes.contains(scope)) {
-        return Ok(());
-    }
-    let detail = "a key makes no key that may do more than itself; sign in to make it";
-    Err(Problem::new(StatusCode::FORBIDDEN, detail))
 }
 
 fn instant(text: &str) -> Result<Timestamp, Problem> {
@@ -181,34 +148,21 @@ pub(crate) struct Rotation {
     request_body = Rotation,
     responses(
         (status = 201, body = IssuedKeyBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn rotate(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Segments(Which { owner, key }): Segments<Which>,
-    Optional(rotation): Optional<Rotation>,
+    body: Unread<Rotation>,
 ) -> Result<impl IntoResponse, Problem> {
-    visitor.must(&app, Scope::Manage, &owner).await?;
-    let registry = app.runner.registry();
-    let keys = registry.keys(&owner).await?;
-    let scopes = keys
-        .iter()
-        .find(|known| known.id == key)
-        .map(|known| known.scopes.as_slice());
-    must_have_all(&visitor, scopes.unwrap_or_default())?;
-    if rotation.overlap_seconds > MAX_OVERLAP_SECONDS {
-        return Err(Problem::bad_request(format!(
-            "overlap_seconds is at most {MAX_OVERLAP_SECONDS}, 30 days"
-        )));
-    }
-    let issued = registry
-        .rotate_key(&owner, key, rotation.overlap_seconds, clock::now())
-        .await?;
+    let keys = Keys::of(&app, &visitor, owner).await?;
+    let rotation = body.read_or_default().await?;
+    let issued = keys.rotate(key, rotation.overlap_seconds).await?;
     Ok((StatusCode::CREATED, Json(IssuedKeyBody::from(&issued))))
 }
 
@@ -218,9 +172,8 @@ pub(crate) async fn rotate(
     params(("owner" = String, Path, description = "Whose"), ("key" = u64, Path, description = "Its number")),
     responses(
         (status = 204, description = "It is no key any more"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn revoke(
@@ -228,7 +181,6 @@ pub(crate) async fn revoke(
     visitor: Visitor,
     Segments(Which { owner, key }): Segments<Which>,
 ) -> Result<StatusCode, Problem> {
-    visitor.must(&app, Scope::Manage, &owner).await?;
-    app.runner.registry().revoke_key(&owner, key).await?;
+    Keys::of(&app, &visitor, owner).await?.revoke(key).await?;
     Ok(StatusCode::NO_CONTENT)
 }

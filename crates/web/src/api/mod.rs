@@ -13,6 +13,7 @@ pub(crate) mod live;
 pub(crate) mod orphans;
 pub(crate) mod packages;
 pub(crate) mod packs;
+pub(crate) mod refusals;
 pub(crate) mod replays;
 pub(crate) mod scrapers;
 pub(crate) mod search;
@@ -29,9 +30,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::data;
 use crate::state::App;
-use crate::{guard, runs};
+use crate::{data, feed, guard, push, runs};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -60,7 +60,7 @@ use crate::{guard, runs};
 )]
 struct Described;
 
-/// Every path under `/api`, described at `/api/v1/openapi.json`.
+/// Every path for programs, described at `/api/v1/openapi.json`.
 pub(crate) fn router(app: &Arc<App>) -> axum::Router<Arc<App>> {
     let operators = from_fn_with_state(Arc::clone(app), guard::operators_change);
     let (router, document) = OpenApiRouter::with_openapi(Described::openapi())
@@ -69,7 +69,9 @@ pub(crate) fn router(app: &Arc<App>) -> axum::Router<Arc<App>> {
         .merge(keys::router())
         .merge(accounts::router())
         .merge(runs::router())
-        .merge(data::described())
+        .merge(data::router())
+        .merge(feed::router())
+        .merge(push::router())
         .split_for_parts();
     router.route("/api/v1/openapi.json", get(move || async move { Json(document) }))
 }

@@ -10,7 +10,7 @@ use crate::data::params::Sent;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Why somebody may not read. The first three speak in morph's words.
+/// Why nothing is read. The first three speak in morph's words.
 #[derive(Clone, Debug)]
 pub(crate) enum Denied {
     /// There is no such scraper.
@@ -73,10 +73,11 @@ impl Granted {
     /// On our own paths: whoever has a key or is signed in, whoever asks for what is public, and everybody where nobody signs in.
     pub(crate) async fn of(app: &App, owner: &str, name: &str, sent: &Sent) -> Result<Self, Problem> {
         let scraper = scraper(app, owner, name).await?;
-        let asker = match sent.key() {
-            Some(token) => asker(app, token).await?,
-            None if scraper.settings.public || sent.is_known() => Asker::Anyone,
-            None => return Err(Denied::Missing.into()),
+        let asker = match (sent.key(), sent.person()) {
+            (Some(token), _) => asker(app, token).await?,
+            (None, Some(person)) => person.clone(),
+            (None, None) if scraper.settings.public => Asker::Anyone,
+            (None, None) => return Err(Denied::Missing.into()),
         };
         Ok(Self { scraper, asker })
     }

@@ -34,7 +34,7 @@ pub(crate) async fn share(request: Request, next: Next) -> Response {
             (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
             (
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                "ETag, Content-Disposition, Retry-After, X-Haul-Truncated",
+                "Accept-Ranges, Content-Disposition, Content-Range, ETag, Retry-After, X-Haul-Truncated",
             ),
         ];
         for (name, value) in shared {

@@ -2,8 +2,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use model::OwnerName;
 use registry::KeyId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::visitor::Visitor;
 
 /// Questions that are answered at a time: each has a thread and memory of its own.
 const SEATS: usize = 8;
@@ -19,12 +22,24 @@ const RATE: f64 = 10.0;
 const MAX_ASKERS: usize = 10_000;
 
 /// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Asker {
     /// Whoever holds this key.
     Key(KeyId),
-    /// Everybody without a key, together.
+    /// Somebody who is signed in.
+    Person(OwnerName),
+    /// Everybody else, together.
     Anyone,
+}
+
+impl From<&Visitor> for Asker {
+    fn from(visitor: &Visitor) -> Self {
+        match visitor {
+            Visitor::Anyone | Visitor::Nobody => Self::Anyone,
+            Visitor::Person(account) => Self::Person(account.name.clone()),
+            Visitor::Program(key) => Self::Key(key.id),
+        }
+    }
 }
 
 /// What one asker did lately.
@@ -75,7 +90,7 @@ impl Default for Desk {
 impl Desk {
     /// A seat, which is free again when it is dropped.
     pub(crate) async fn seat(&self, asker: Asker) -> Result<Seat, Busy> {
-        self.count(asker, Instant::now())?;
+        self.count(&asker, Instant::now())?;
         // From here on the tally goes down again whatever happens.
         let mut seat = Seat {
             desk: self.clone(),
@@ -90,15 +105,15 @@ impl Desk {
         Ok(seat)
     }
 
-    fn count(&self, asker: Asker, now: Instant) -> Result<(), Busy> {
+    fn count(&self, asker: &Asker, now: Instant) -> Result<(), Busy> {
         let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        if tallies.len() >= MAX_ASKERS && !tallies.contains_key(&asker) {
+        if tallies.len() >= MAX_ASKERS && !tallies.contains_key(asker) {
             tallies.retain(|_, tally| {
                 tally.refill(now);
                 !tally.is_idle()
             });
         }
-        let tally = tallies.entry(asker).or_insert(Tally {
+        let tally = tallies.entry(asker.clone()).or_insert(Tally {
             left: BURST,
             at: now,
             seats: 0,
@@ -140,7 +155,7 @@ mod tests {
 
     /// Asks and is answered at once.
     fn ask(desk: &Desk, now: Instant) -> Result<(), Busy> {
-        desk.count(ONE, now)?;
+        desk.count(&ONE, now)?;
         drop(Seat {
             desk: desk.clone(),
             asker: ONE,
@@ -156,7 +171,7 @@ mod tests {
             assert_eq!(ask(&desk, now), Ok(()));
         }
         assert_eq!(ask(&desk, now), Err(Busy::You(1)));
-        assert_eq!(desk.count(Asker::Anyone, now), Ok(()));
+        assert_eq!(desk.count(&Asker::Anyone, now), Ok(()));
         let later = now + Duration::from_secs(1);
         for _ in 0..10 {
             assert_eq!(ask(&desk, later), Ok(()));
@@ -168,9 +183,9 @@ mod tests {
     fn one_asker_does_not_take_all_seats() {
         let (desk, now) = (Desk::default(), Instant::now());
         for _ in 0..SEATS_EACH {
-            assert_eq!(desk.count(ONE, now), Ok(()));
+            assert_eq!(desk.count(&ONE, now), Ok(()));
         }
-        assert_eq!(desk.count(ONE, now), Err(Busy::You(5)));
-        assert_eq!(desk.count(Asker::Key(KeyId(2)), now), Ok(()));
+        assert_eq!(desk.count(&ONE, now), Err(Busy::You(5)));
+        assert_eq!(desk.count(&Asker::Key(KeyId(2)), now), Ok(()));
     }
 }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::Response;
 use dataset::{Column, Question, ReaderLimits, Row, Value};
 use jiff::civil::Time;
 use jiff::tz::Offset;
-use runner::{DataFile, RunnerError};
+use runner::DataFile;
 
-use crate::data::access::{Denied, Granted};
+use crate::api::scrapers::OwnerAndName;
+use crate::data::access::Granted;
 use crate::data::atom::{self, Entry, Feed};
-use crate::data::desk::Busy;
 use crate::data::params::Sent;
+use crate::data::refusal::{JSON, Refusal, Voice};
 use crate::data::ruby::{self, Kind, Translated, translate};
 use crate::data::stream::{self, Excess, Format, Work};
 use crate::data::{csv as fields, json as values};
@@ -23,11 +24,9 @@ use crate::display::rfc3339;
 use crate::download::Download;
 use crate::state::App;
 
-const JSON: &str = "application/json; charset=utf-8";
 const JAVASCRIPT: &str = "application/javascript; charset=utf-8";
 const CSV: &str = "text/csv; charset=utf-8";
 const ATOM: &str = "application/atom+xml; charset=utf-8";
-const TEXT: &str = "text/plain; charset=utf-8";
 /// Characters of the name of a function.
 const MAX_CALLBACK: usize = 128;
 
@@ -40,96 +39,26 @@ const LIMITS: ReaderLimits = ReaderLimits {
     max_memory_bytes: 256 << 20,
 };
 
-/// How an error is told.
-#[derive(Clone, Copy)]
-enum Voice {
-    Json,
-    Text,
-}
-
-/// An error, in the voice of the format that was asked for.
-struct Refusal {
-    status: StatusCode,
-    message: String,
-    retry_after: Option<u64>,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-            retry_after: None,
-        }
-    }
-
-    fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, message)
-    }
-
-    fn told(self, voice: Voice) -> Response {
-        let (media_type, body) = match voice {
-            Voice::Text => (TEXT, self.message.into_bytes()),
-            Voice::Json => {
-                let mut body = b"{\"error\":".to_vec();
-                values::string(&self.message, &mut body);
-                body.push(b'}');
-                (JSON, body)
-            }
-        };
-        let mut response = (self.status, [(header::CONTENT_TYPE, media_type)], body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
-    }
-}
-
-impl From<Denied> for Refusal {
-    fn from(denied: Denied) -> Self {
-        Self::new(denied.status(), denied.message())
-    }
-}
-
-impl From<Busy> for Refusal {
-    fn from(busy: Busy) -> Self {
-        let (status, message, seconds) = match busy {
-            Busy::You(seconds) => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "too many queries with this key; wait a little",
-                seconds,
-            ),
-            Busy::All(seconds) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many queries at the moment; wait a little",
-                seconds,
-            ),
-        };
-        Self {
-            retry_after: Some(seconds),
-            ..Self::new(status, message)
-        }
-    }
-}
-
-impl From<RunnerError> for Refusal {
-    fn from(error: RunnerError) -> Self {
-        if let RunnerError::NoData(_) = error {
-            return Self::bad_request(error.to_string());
-        }
-        tracing::error!(%error, "data could not be brought");
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the data cannot be read now; try again in a moment",
-        )
-    }
-}
-
 type Names = Path<(String, String)>;
 
-/// An array of objects, or a call of a function with it.
+/// Rows as an array of objects, or a call of a function with it.
+#[utoipa::path(
+    get, path = "/{owner}/{name}/data.json", tag = "data", operation_id = "morph_json",
+    params(
+        OwnerAndName,
+        ("key" = Option<String>, Query, description = "A key that may read data, where it is in no header"),
+        ("query" = String, Query, description = "One statement in SQL that reads"),
+        ("callback" = Option<String>, Query, description = "The name of a function that is called with the rows (JSONP)"),
+    ),
+    responses(
+        (status = 200, description = "Rows", content_type = "application/json"),
+        (status = 400, description = "What SQLite says", body = String, content_type = "application/json"),
+        (status = 401, description = "A key that may read data is needed", body = String, content_type = "application/json"),
+        (status = 404, description = "There is no such scraper", body = String, content_type = "application/json"),
+        (status = 429, description = "Whoever asks asks too much; `Retry-After` says when to come again", body = String, content_type = "application/json"),
+        (status = 503, description = "Too much is asked at the moment; `Retry-After` says when to come again", body = String, content_type = "application/json"),
+    )
+)]
 pub(crate) async fn json(State(app): State<Arc<App>>, Path(names): Names, sent: Sent) -> Response {
     let callback = sent.get("callback").map(str::to_owned);
     let media_type = if callback.is_some() { JAVASCRIPT } else { JSON };
@@ -145,6 +74,22 @@ pub(crate) async fn json(State(app): State<Arc<App>>, Path(names): Names, sent: 
 }
 
 /// Rows with a header, as a download.
+#[utoipa::path(
+    get, path = "/{owner}/{name}/data.csv", tag = "data", operation_id = "morph_csv",
+    params(
+        OwnerAndName,
+        ("key" = Option<String>, Query, description = "A key that may read data, where it is in no header"),
+        ("query" = String, Query, description = "One statement in SQL that reads"),
+    ),
+    responses(
+        (status = 200, description = "Rows", content_type = "text/csv"),
+        (status = 400, description = "What SQLite says", body = String, content_type = "text/plain"),
+        (status = 401, description = "A key that may read data is needed", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such scraper", body = String, content_type = "text/plain"),
+        (status = 429, description = "Whoever asks asks too much; `Retry-After` says when to come again", body = String, content_type = "text/plain"),
+        (status = 503, description = "Too much is asked at the moment; `Retry-After` says when to come again", body = String, content_type = "text/plain"),
+    )
+)]
 pub(crate) async fn csv(State(app): State<Arc<App>>, Path(names): Names, sent: Sent) -> Response {
     let answered = async {
         let granted = Granted::with_key(&app, &names.0, &names.1, &sent).await?;
@@ -155,7 +100,23 @@ pub(crate) async fn csv(State(app): State<Arc<App>>, Path(names): Names, sent: S
     finish(answered.await, Voice::Text, CSV, Some(format!("{}.csv", names.1)))
 }
 
-/// A feed of rows.
+/// Rows as a feed: their columns `title`, `content`, `link` and `date`.
+#[utoipa::path(
+    get, path = "/{owner}/{name}/data.atom", tag = "data", operation_id = "morph_atom",
+    params(
+        OwnerAndName,
+        ("key" = Option<String>, Query, description = "A key that may read data, where it is in no header"),
+        ("query" = String, Query, description = "One statement in SQL that reads"),
+    ),
+    responses(
+        (status = 200, description = "Rows", content_type = "application/atom+xml"),
+        (status = 400, description = "What SQLite says", body = String, content_type = "text/plain"),
+        (status = 401, description = "A key that may read data is needed", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such scraper", body = String, content_type = "text/plain"),
+        (status = 429, description = "Whoever asks asks too much; `Retry-After` says when to come again", body = String, content_type = "text/plain"),
+        (status = 503, description = "Too much is asked at the moment; `Retry-After` says when to come again", body = String, content_type = "text/plain"),
+    )
+)]
 pub(crate) async fn atom(
     State(app): State<Arc<App>>,
     Path(names): Names,
@@ -176,6 +137,17 @@ pub(crate) async fn atom(
 }
 
 /// The database itself.
+#[utoipa::path(
+    get, path = "/{owner}/{name}/data.sqlite", tag = "data", operation_id = "morph_sqlite",
+    params(OwnerAndName, ("key" = Option<String>, Query, description = "A key that may read data, where it is in no header")),
+    responses(
+        (status = 200, description = "An SQLite database", content_type = "application/vnd.sqlite3"),
+        (status = 206, description = "The range that was asked for"),
+        (status = 304, description = "The client holds it: If-None-Match"),
+        (status = 401, description = "A key that may read data is needed", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such scraper", body = String, content_type = "text/plain"),
+    )
+)]
 pub(crate) async fn sqlite(
     State(app): State<Arc<App>>,
     Path(names): Names,
@@ -208,11 +180,10 @@ async fn ask<F: Format>(
         path: data.path,
         question: Question::new(sent.get("query").unwrap_or_default()),
         limits: LIMITS,
-        format,
         excess: Excess::Refused,
-        seat: app.desk.seat(granted.asker).await?,
+        seat: app.desk.seat(granted.asker.clone()).await?,
     };
-    let answered = stream::answer(work).await;
+    let answered = stream::answer(work, format).await;
     answered.map_err(|error| Refusal::bad_request(error.to_string()))
 }
 
@@ -253,7 +224,7 @@ fn is_function(name: &str) -> bool {
 fn feed(app: &App, granted: &Granted, data: &DataFile, sent: &Sent, headers: &HeaderMap) -> Feed {
     let id = &granted.scraper.id;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let base = match app.access.base.trim_end_matches('/') {
+    let base = match app.access.base.as_str() {
         "" => format!("http://{}", host.unwrap_or("localhost")),
         base => base.to_owned(),
     };

@@ -5,11 +5,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
+use crate::data::desk::Asker;
 use crate::state::App;
 use crate::visitor::Visitor;
 
-/// Bytes of a query string at most; longer questions are posted.
-const MAX_QUERY_BYTES: usize = 64 << 10;
 /// Parameters of a query string at most; what comes after them is not read.
 const MAX_PARAMETERS: usize = 250;
 
@@ -19,8 +18,8 @@ pub(crate) struct Sent {
     pairs: Vec<(String, String)>,
     header_key: Option<String>,
     bearer_key: Option<String>,
-    /// Whether somebody is signed in, or nobody needs to be.
-    is_known: bool,
+    /// A person who is signed in, or anybody where nobody needs to be.
+    person: Option<Asker>,
 }
 
 impl Sent {
@@ -36,9 +35,9 @@ impl Sent {
         header.or_else(|| self.get("key")).or(self.bearer_key.as_deref())
     }
 
-    /// Whether a person asks who is signed in, or nobody needs to be.
-    pub(crate) fn is_known(&self) -> bool {
-        self.is_known
+    /// The person who asks, where one is signed in or nobody needs to be.
+    pub(crate) fn person(&self) -> Option<&Asker> {
+        self.person.as_ref()
     }
 
     /// All parameters but the key, as a query string.
@@ -57,7 +56,6 @@ impl Sent {
     }
 
     pub(crate) fn read(query: &str, headers: &HeaderMap) -> Self {
-        let query = if query.len() > MAX_QUERY_BYTES { "" } else { query };
         let pairs = url::form_urlencoded::parse(query.as_bytes()).take(MAX_PARAMETERS);
         let text = |name: &str| {
             let value = headers.get(name)?;
@@ -75,7 +73,7 @@ impl Sent {
                 .collect(),
             header_key: text("x-api-key"),
             bearer_key: bearer,
-            is_known: false,
+            person: None,
         }
     }
 }
@@ -85,8 +83,11 @@ impl FromRequestParts<Arc<App>> for Sent {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
         let visitor = Visitor::from_request_parts(parts, app).await;
+        let person = visitor
+            .ok()
+            .filter(|visitor| matches!(visitor, Visitor::Anyone | Visitor::Person(_)));
         Ok(Self {
-            is_known: matches!(visitor, Ok(Visitor::Anyone | Visitor::Person(_))),
+            person: person.as_ref().map(Asker::from),
             ..Self::read(parts.uri.query().unwrap_or_default(), &parts.headers)
         })
     }

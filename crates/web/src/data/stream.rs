@@ -46,11 +46,10 @@ pub(crate) enum Excess {
 }
 
 /// A question with everything that it takes to answer it.
-pub(crate) struct Work<F> {
+pub(crate) struct Work {
     pub(crate) path: PathBuf,
     pub(crate) question: Question,
     pub(crate) limits: ReaderLimits,
-    pub(crate) format: F,
     pub(crate) excess: Excess,
     pub(crate) seat: Seat,
 }
@@ -68,7 +67,7 @@ type Piece = Result<Frame<Bytes>, io::Error>;
 /// # Errors
 ///
 /// Whatever went wrong before the first piece. Afterwards the connection breaks off.
-pub(crate) async fn answer<F: Format>(work: Work<F>) -> Result<Response, QueryError> {
+pub(crate) async fn answer<F: Format>(work: Work, format: F) -> Result<Response, QueryError> {
     let (begun, beginning) = oneshot::channel();
     let (pieces, received) = mpsc::channel(PIECES);
     let handle = Handle::current();
@@ -79,7 +78,7 @@ pub(crate) async fn answer<F: Format>(work: Work<F>) -> Result<Response, QueryEr
             pieces,
             handle,
         };
-        if let Err(error) = produce(work, &mut pipe) {
+        if let Err(error) = produce(work, format, &mut pipe) {
             pipe.fail(error);
         }
     });
@@ -109,12 +108,11 @@ fn streamed(received: mpsc::Receiver<Piece>) -> Response {
     response
 }
 
-fn produce<F: Format>(work: Work<F>, pipe: &mut Pipe) -> Result<(), QueryError> {
+fn produce(work: Work, mut format: impl Format, pipe: &mut Pipe) -> Result<(), QueryError> {
     let Work {
         path,
         question,
         limits,
-        mut format,
         excess,
         seat: _seat,
     } = work;
@@ -228,18 +226,17 @@ mod tests {
         let path = folder.path().join("data.sqlite");
         std::fs::write(&path, "").unwrap();
         let sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT hex(zeroblob(25000)) FROM n";
-        let answered = answer(Work {
+        let work = Work {
             path,
             question: Question::new(format!("{sql} LIMIT {rows}")),
             limits: ReaderLimits {
                 max_rows,
                 ..ReaderLimits::default()
             },
-            format: Texts,
             excess,
             seat: Desk::default().seat(Asker::Anyone).await.unwrap(),
-        });
-        answered.await
+        };
+        answer(work, Texts).await
     }
 
     #[tokio::test]

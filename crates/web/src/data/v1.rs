@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use dataset::{Page, QueryError, Question, Reader, ReaderLimits, Value};
@@ -13,13 +13,15 @@ use runner::DataFile;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::refusals::{Limited, Missing, Withheld};
+use crate::api::scrapers::OwnerAndName;
 use crate::data::access::Granted;
 use crate::data::desk::{Busy, Seat};
 use crate::data::formats::{Arrays, Fields, ObjectLines};
 use crate::data::json as values;
 use crate::data::params::Sent;
-use crate::data::stream::{self, Excess, Format, Work};
-use crate::params::Body;
+use crate::data::stream::{self, Excess, Work};
+use crate::params::{Segments, Unread};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -65,9 +67,14 @@ async fn enter(
     sent: &Sent,
 ) -> Result<(Granted, DataFile, Seat), Problem> {
     let granted = Granted::of(app, owner, name, sent).await?;
-    let data = app.runner.data(&granted.scraper.id, None).await?;
-    let seat = app.desk.seat(granted.asker).await?;
+    let (data, seat) = seated(app, &granted).await?;
     Ok((granted, data, seat))
+}
+
+async fn seated(app: &App, granted: &Granted) -> Result<(DataFile, Seat), Problem> {
+    let data = app.runner.data(&granted.scraper.id, None).await?;
+    let seat = app.desk.seat(granted.asker.clone()).await?;
+    Ok((data, seat))
 }
 
 /// Reads on a thread where that is allowed.
@@ -106,20 +113,17 @@ struct TableBody {
 /// The tables: one called `data` first, the others by name.
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/tables", tag = "data", operation_id = "list_tables",
-    params(
-        ("owner" = String, Path, description = "Whose scraper"),
-        ("name" = String, Path, description = "The scraper"),
-    ),
+    params(OwnerAndName),
     responses(
         (status = 200, body = Tables),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 429, body = Problem, content_type = "application/problem+json"),
+        Withheld,
+        Missing,
+        Limited,
     )
 )]
 pub(crate) async fn tables(
     State(app): State<Arc<App>>,
-    Path((owner, name)): Path<(String, String)>,
+    Segments((owner, name)): Segments<(String, String)>,
     sent: Sent,
 ) -> Result<Response, Problem> {
     let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
@@ -139,26 +143,25 @@ pub(crate) async fn tables(
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/tables/{table}", tag = "data", operation_id = "get_rows",
     params(
-        ("owner" = String, Path, description = "Whose scraper"),
-        ("name" = String, Path, description = "The scraper"),
+        OwnerAndName,
         ("table" = String, Path, description = "The table"),
         ("_size" = Option<u64>, Query, description = "Rows at most, from 1 to 1000; 100 where it is missing"),
         ("_next" = Option<String>, Query, description = "The `next` of the page before"),
     ),
     responses(
         (status = 200, description = "Rows in the order of their rowids, or of their key", content_type = "application/json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 429, body = Problem, content_type = "application/problem+json"),
+        Withheld,
+        Missing,
+        Limited,
     )
 )]
 pub(crate) async fn table(
     State(app): State<Arc<App>>,
-    Path((owner, name, table)): Path<(String, String, String)>,
+    Segments((owner, name, table)): Segments<(String, String, String)>,
     sent: Sent,
 ) -> Result<Response, Problem> {
-    let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
     let size = size(&sent, DEFAULT_SIZE, MAX_SIZE)?;
+    let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
     let after = sent.get("_next").map(str::to_owned);
     let body = read(data, seat, move |reader| {
         let page = reader.page(&table, after.as_deref(), size)?;
@@ -253,60 +256,67 @@ pub(crate) struct QuestionBody {
     format: Form,
 }
 
-/// Answers a question in SQL, read-only and within limits (20 s, 5,000,000 rows, 1 GiB). An answer that was cut says so in its last member, its last line, and
-/// the header or trailer `X-Haul-Truncated`.
+/// Answers a question in SQL, read-only and within limits (20 s, 5,000,000 rows, 1 GiB). An answer that was cut says so in its last member or its last
+/// line, and the header or trailer `X-Haul-Truncated`. CSV has no place to say it: there the connection breaks off, or the question is refused.
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/query", tag = "data", operation_id = "query",
     params(
-        ("owner" = String, Path, description = "Whose scraper"),
-        ("name" = String, Path, description = "The scraper"),
+        OwnerAndName,
         ("sql" = String, Query, description = "One statement that reads; its parameters (`:town`) are further parameters of the address"),
         ("format" = Option<Form>, Query, description = "json where it is missing"),
     ),
     responses(
-        (status = 200, description = "Rows", content_type = "application/json"),
+        (status = 200, description = "Rows", content(
+            (Object = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+        )),
         (status = 400, body = Problem, description = "What SQLite says", content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 429, body = Problem, content_type = "application/problem+json"),
+        Withheld,
+        Missing,
+        Limited,
     )
 )]
 pub(crate) async fn ask(
     State(app): State<Arc<App>>,
-    Path((owner, name)): Path<(String, String)>,
+    Segments((owner, name)): Segments<(String, String)>,
     sent: Sent,
 ) -> Result<Response, Problem> {
+    let form = Form::read(&sent)?;
     let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
     let question = Question {
         sql: sent.get("sql").unwrap_or_default().to_owned(),
         parameters: texts(&sent),
     };
-    answer(&granted, data, seat, question, Form::read(&sent)?).await
+    answer(&granted, data, seat, question, form).await
 }
 
 /// The same for questions that are too long for an address.
 #[utoipa::path(
     post, path = "/api/v1/scrapers/{owner}/{name}/query", tag = "data", operation_id = "query_at_length",
     request_body = QuestionBody,
-    params(
-        ("owner" = String, Path, description = "Whose scraper"),
-        ("name" = String, Path, description = "The scraper"),
-    ),
+    params(OwnerAndName),
     responses(
-        (status = 200, description = "Rows", content_type = "application/json"),
+        (status = 200, description = "Rows", content(
+            (Object = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+        )),
         (status = 400, body = Problem, description = "What SQLite says", content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 429, body = Problem, content_type = "application/problem+json"),
+        Withheld,
+        Missing,
+        Limited,
     )
 )]
 pub(crate) async fn ask_at_length(
     State(app): State<Arc<App>>,
-    Path((owner, name)): Path<(String, String)>,
+    Segments((owner, name)): Segments<(String, String)>,
     sent: Sent,
-    Body(question): Body<QuestionBody>,
+    body: Unread<QuestionBody>,
 ) -> Result<Response, Problem> {
-    let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
+    let granted = Granted::of(&app, &owner, &name, &sent).await?;
+    let question = body.read().await?;
+    let (data, seat) = seated(&app, &granted).await?;
     let parameters: Result<Vec<_>, Problem> = question.parameters.into_iter().map(parameter).collect();
     let asked = Question {
         sql: question.sql,
@@ -343,24 +353,28 @@ fn texts(sent: &Sent) -> Vec<(String, Value<'static>)> {
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/queries/{query}", tag = "data", operation_id = "named_query",
     params(
-        ("owner" = String, Path, description = "Whose scraper"),
-        ("name" = String, Path, description = "The scraper"),
+        OwnerAndName,
         ("query" = String, Path, description = "The name of the question; its parameters are those of the address"),
         ("format" = Option<Form>, Query, description = "json where it is missing"),
     ),
     responses(
-        (status = 200, description = "Rows", content_type = "application/json"),
+        (status = 200, description = "Rows", content(
+            (Object = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+        )),
         (status = 400, body = Problem, description = "What SQLite says", content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 429, body = Problem, content_type = "application/problem+json"),
+        Withheld,
+        Missing,
+        Limited,
     )
 )]
 pub(crate) async fn named(
     State(app): State<Arc<App>>,
-    Path((owner, name, query)): Path<(String, String, String)>,
+    Segments((owner, name, query)): Segments<(String, String, String)>,
     sent: Sent,
 ) -> Result<Response, Problem> {
+    let form = Form::read(&sent)?;
     let (granted, data, seat) = enter(&app, &owner, &name, &sent).await?;
     let Some(sql) = granted.scraper.settings.queries.get(&query) else {
         let known: Vec<&str> = granted
@@ -380,7 +394,7 @@ pub(crate) async fn named(
         sql: sql.clone(),
         parameters: texts(&sent),
     };
-    answer(&granted, data, seat, question, Form::read(&sent)?).await
+    answer(&granted, data, seat, question, form).await
 }
 
 async fn answer(
@@ -390,30 +404,78 @@ async fn answer(
     question: Question,
     form: Form,
 ) -> Result<Response, Problem> {
-    let mut response = match form {
-        Form::Json => rows(data, seat, question, Arrays::default()).await?,
-        Form::Ndjson => rows(data, seat, question, ObjectLines::default()).await?,
-        Form::Csv => rows(data, seat, question, Fields).await?,
-    };
+    let mut response = rows(data, seat, question, form, LIMITS).await?;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(granted.mark(response))
 }
 
-async fn rows<F: Format>(
+async fn rows(
     data: DataFile,
     seat: Seat,
     question: Question,
-    format: F,
+    form: Form,
+    limits: ReaderLimits,
 ) -> Result<Response, QueryError> {
-    stream::answer(Work {
+    let work = Work {
         path: data.path,
         question,
-        limits: LIMITS,
-        format,
-        excess: Excess::Marked,
+        limits,
+        // Nothing in CSV can say that there was more.
+        excess: match form {
+            Form::Json | Form::Ndjson => Excess::Marked,
+            Form::Csv => Excess::Refused,
+        },
         seat,
-    })
-    .await
+    };
+    match form {
+        Form::Json => stream::answer(work, Arrays::default()).await,
+        Form::Ndjson => stream::answer(work, ObjectLines::default()).await,
+        Form::Csv => stream::answer(work, Fields).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use model::{Checksum, Timestamp};
+
+    use super::*;
+    use crate::data::desk::{Asker, Desk};
+
+    /// Asks for `rows` rows of 50,000 letters where three are allowed.
+    async fn ask(rows: u64, form: Form) -> Result<Response, QueryError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.sqlite");
+        std::fs::write(&path, "").unwrap();
+        let version = registry::Version {
+            number: 1,
+            checksum: Checksum::of(b""),
+            bytes: 0,
+            run: None,
+            at: Timestamp::from_millis(0),
+        };
+        let sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT hex(zeroblob(25000)) FROM n";
+        let question = Question::new(format!("{sql} LIMIT {rows}"));
+        let limits = ReaderLimits {
+            max_rows: 3,
+            ..LIMITS
+        };
+        let seat = Desk::default().seat(Asker::Anyone).await.unwrap();
+        super::rows(DataFile { path, version }, seat, question, form, limits).await
+    }
+
+    #[tokio::test]
+    async fn a_part_of_an_answer_never_looks_like_all_of_it() {
+        let json = to_bytes(ask(4, Form::Json).await.unwrap().into_body(), usize::MAX).await;
+        assert!(json.unwrap().ends_with(b"\"truncated\":true}\n"));
+        let lines = to_bytes(ask(4, Form::Ndjson).await.unwrap().into_body(), usize::MAX).await;
+        assert!(lines.unwrap().ends_with(b"{\"$truncated\":true}\n"));
+        // It has begun when the end is known: all that is left is to break off.
+        let csv = to_bytes(ask(4, Form::Csv).await.unwrap().into_body(), usize::MAX).await;
+        assert!(csv.is_err());
+        let whole = to_bytes(ask(3, Form::Csv).await.unwrap().into_body(), usize::MAX).await;
+        assert_eq!(whole.unwrap().iter().filter(|byte| **byte == b'\n').count(), 4);
+    }
 }

@@ -44,17 +44,8 @@ pub(crate) async fn list(State(app): State<Arc<App>>, frame: Frame) -> Result<Ma
 /// Crawls, one a row.
 pub(crate) fn table(crawls: &[Crawl]) -> Markup {
     html! {
-        div.scroll role="region" aria-label="Crawls" tabindex="0" {
-            table {
-                thead {
-                    tr {
-                        th { "Started" } th { "Status" } th.number { "Items" } th.number.wide { "New" }
-                        th.number.wide { "Changed" } th.number.wide { "Escalated" } th.number.wide { "Took" }
-                    }
-                }
-                tbody { @for crawl in crawls { (row(crawl)) } }
-            }
-        }
+        (layout::table("Crawls", &html! { th { "Started" } th { "Status" } th.number { "Items" } th.number.wide { "New" }
+                        th.number.wide { "Changed" } th.number.wide { "Escalated" } th.number.wide { "Took" } }, &html! { @for crawl in crawls { (row(crawl)) } }))
     }
 }
 
@@ -244,19 +235,12 @@ fn by_host(crawl: &Crawl, scopes: &[ScopeCount]) -> Markup {
     html! {
         @if !scopes.is_empty() || !incomplete.is_empty() {
             h2 { "By scope" }
-            div.scroll role="region" aria-label="By scope" tabindex="0" {
-                table {
-                    thead { tr { th { "Host or prefix" } th.number { "Items" } th.number { "Open" } } }
-                    tbody {
-                        @for (scope, why) in incomplete.iter().filter(|(scope, _)| !is_counted(scope)).take(SHOWN_SCOPES) {
+            (layout::table("By scope", &html! { th { "Host or prefix" } th.number { "Items" } th.number { "Open" } }, &html! { @for (scope, why) in incomplete.iter().filter(|(scope, _)| !is_counted(scope)).take(SHOWN_SCOPES) {
                             (scope_row(scope, Some(why), None))
                         }
                         @for scope in largest.iter().take(SHOWN_SCOPES) {
                             (scope_row(&scope.scope, incomplete.get(&scope.scope), Some(scope)))
-                        }
-                    }
-                }
-            }
+                        } }))
             @if let Some(more @ 1..) = scopes.len().checked_sub(SHOWN_SCOPES) {
                 p.soft { "And " (counted(more as u64, "smaller scope")) "." }
             }

@@ -57,12 +57,7 @@ pub(crate) fn list(found: &Found, choices: &[Choice], back: &str) -> Markup {
     html! {
         form method="post" action="/decisions" {
             input type="hidden" name="back" value=(back);
-            div.scroll role="region" aria-label="Items" tabindex="0" {
-                table {
-                    thead { tr { th { span.unseen { "Choose" } } th { "Item" } th.wide { "Source" } th.wide { "Since" } } }
-                    tbody { @for item in &found.items { (row(item)) } }
-                }
-            }
+            (layout::table("Items", &html! { th { span.unseen { "Choose" } } th { "Item" } th.wide { "Source" } th.wide { "Since" } }, &html! { @for item in &found.items { (row(item)) } }))
             label.choice.all { input type="checkbox" name="all" value="yes"; "All " (found.items.len()) " that are shown" }
             (signature())
             (buttons(choices))

@@ -2,9 +2,52 @@
 
 use std::fmt::Display;
 
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
 use crate::pages::problem::sentence;
+use crate::problem::Problem;
+
+/// What is wrong with what somebody entered, and where.
+#[derive(Default)]
+pub(crate) struct Remark {
+    /// The name of the field; empty where it is about the whole form.
+    field: &'static str,
+    text: String,
+    status: StatusCode,
+}
+
+impl Remark {
+    /// What to say of `field`.
+    ///
+    /// # Errors
+    ///
+    /// The problem itself, where other words in the field would not help.
+    pub(crate) fn of(field: &'static str, problem: Problem) -> Result<Self, Problem> {
+        let status = problem.status();
+        if !status.is_client_error() || status == StatusCode::UNAUTHORIZED {
+            return Err(problem);
+        }
+        let text = problem.detail().to_owned();
+        Ok(Self { field, text, status })
+    }
+
+    /// What to say beside the field `name`.
+    pub(crate) fn at(&self, name: &str) -> &str {
+        if self.field == name { &self.text } else { "" }
+    }
+
+    /// What to say above the form.
+    pub(crate) fn above(&self) -> Markup {
+        html! { @if !self.at("").is_empty() { div.notice.bad role="alert" { p { (sentence(&self.text)) } } } }
+    }
+
+    /// The page on which this is said.
+    pub(crate) fn answer(&self, page: Markup) -> Response {
+        (self.status, page).into_response()
+    }
+}
 
 /// A field, before it is known of what kind it is.
 #[derive(Clone, Copy)]

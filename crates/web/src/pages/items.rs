@@ -30,12 +30,7 @@ pub(crate) async fn list(
         @if slice.items.is_empty() {
             p.soft { "No item of this source is in this state." }
         } @else {
-            div.scroll role="region" aria-label="Items" tabindex="0" {
-                table {
-                    thead { tr { th { "Item" } th { "State" } th.wide { "Last updated" } } }
-                    tbody { @for item in &slice.items { (row(item)) } }
-                }
-            }
+            (layout::table("Items", &html! { th { "Item" } th { "State" } th.wide { "Last updated" } }, &html! { @for item in &slice.items { (row(item)) } }))
         }
         (pager(&source, &slice, &params))
     };
@@ -178,21 +173,14 @@ fn document_of(item: &Item, document: Option<&Document>) -> Markup {
         @if let Some(document) = document {
             h2 { "Document" }
             p.soft { @if document.is_alive() { "What is searched under this URL. The first reference that is there is shown." } @else { "No source has this URL any more." } }
-            div.scroll role="region" aria-label="References" tabindex="0" {
-                table {
-                    thead { tr { th { "Source" } th { "Item" } th.wide { "Updated" } th { "Share" } } }
-                    tbody {
-                        @for reference in &document.references {
+            (layout::table("References", &html! { th { "Source" } th { "Item" } th.wide { "Updated" } th { "Share" } }, &html! { @for reference in &document.references {
                             tr {
                                 td { a href=(sources::address(&reference.source)) { (reference.source) } }
                                 td.long { @if reference.item == item.id && reference.source == item.source { "this one" } @else { a href=(address(&reference.source, &reference.item)) { (reference.item) } } }
                                 td.wide { (time(reference.last_updated)) }
                                 td { (share(document, reference)) }
                             }
-                        }
-                    }
-                }
-            }
+                        } }))
         }
     }
 }

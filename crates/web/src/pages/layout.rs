@@ -109,6 +109,19 @@ pub(crate) fn log_page(frame: &Frame, area: Area, title: &str, content: &Markup)
     document(area, frame, title, &head, content)
 }
 
+/// A table with a name for those who hear it. Where there is no room for it, it scrolls sideways, also by keys.
+pub(crate) fn table(name: &str, head: &Markup, rows: &Markup) -> Markup {
+    html! {
+        div.scroll role="region" aria-label=(name) tabindex="0" {
+            table {
+                caption.unseen { (name) }
+                thead { tr { (head) } }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
 fn document(area: Area, frame: &Frame, title: &str, head: &Markup, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)

@@ -48,12 +48,7 @@ fn waiting_crawls(blocked: &[Crawl]) -> Markup {
         @if !blocked.is_empty() {
             h2 { "Blocked crawls" }
             p { "A guard stopped these deletions. Look whether the source is whole, then approve them, or crawl it again." }
-            div.scroll role="region" aria-label="Blocked crawls" tabindex="0" {
-                table {
-                    thead { tr { th { "Crawl" } th { "Why" } th.number { "Would be deleted" } } }
-                    tbody { @for crawl in blocked { (blocked_row(crawl)) } }
-                }
-            }
+            (layout::table("Blocked crawls", &html! { th { "Crawl" } th { "Why" } th.number { "Would be deleted" } }, &html! { @for crawl in blocked { (blocked_row(crawl)) } }))
         }
     }
 }

@@ -41,20 +41,13 @@ pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<
 
 fn table(packages: &[Package]) -> Markup {
     html! {
-        div.scroll role="region" aria-label="Packages" tabindex="0" {
-            table {
-                thead { tr { th { "Package" } th { "Needs" } th { "Needed by" } } }
-                tbody {
-                    @for package in packages {
+        (layout::table("Packages", &html! { th { "Package" } th { "Needs" } th { "Needed by" } }, &html! { @for package in packages {
                         tr {
                             td { a href=(address(&package.name)) { (package.name) } }
                             td { (some_of(&package.dependencies)) }
                             td { (some_of(&package.dependents)) }
                         }
-                    }
-                }
-            }
-        }
+                    } }))
     }
 }
 

@@ -61,17 +61,8 @@ fn on_the_way(hosts: &[HostStatus]) -> Markup {
 
 fn table(packs: &[(Host, PackVersion)]) -> Markup {
     html! {
-        div.scroll role="region" aria-label="Packs" tabindex="0" {
-            table {
-                thead {
-                    tr {
-                        th { "Host" } th.number { "Pages" } th.number.wide { "Passages" }
-                        th.wide { "Built" } th.wide { "SHA-256" } th { "File" }
-                    }
-                }
-                tbody { @for (host, version) in packs { (row(host, version)) } }
-            }
-        }
+        (layout::table("Packs", &html! { th { "Host" } th.number { "Pages" } th.number.wide { "Passages" }
+                        th.wide { "Built" } th.wide { "SHA-256" } th { "File" } }, &html! { @for (host, version) in packs { (row(host, version)) } }))
     }
 }
 

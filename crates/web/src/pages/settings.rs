@@ -347,20 +347,13 @@ fn history(versions: &[Configuration]) -> Markup {
     html! {
         h2 { "Versions" }
         p.soft { "Each change makes a new version. A crawl keeps the one that it began with." }
-        div.scroll role="region" aria-label="Versions" tabindex="0" {
-            table {
-                thead { tr { th.number { "Version" } th { "Since" } th { "What changed" } } }
-                tbody {
-                    @for (at, version) in versions.iter().enumerate().rev() {
+        (layout::table("Versions", &html! { th.number { "Version" } th { "Since" } th { "What changed" } }, &html! { @for (at, version) in versions.iter().enumerate().rev() {
                         tr {
                             td.number { (version.number) }
                             td { (time(version.at)) }
                             td.long { @if at == 0 { span.soft { "the first" } } @else { (differences(&flat[at - 1], &flat[at])) } }
                         }
-                    }
-                }
-            }
-        }
+                    } }))
     }
 }
 

@@ -36,12 +36,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, frame: Frame) -> Result<Ma
         @if sources.is_empty() {
             p.lead { "A source is a site, a bucket or a feed that Haul collects. There is none yet." }
         } @else {
-            div.scroll role="region" aria-label="Sources" tabindex="0" {
-                table {
-                    thead { tr { th { "Source" } th.wide { "Kind" } th.wide { "Where" } th { "Last crawl" } th { "Now" } } }
-                    tbody { @for source in &sources { (row(source)) } }
-                }
-            }
+            (layout::table("Sources", &html! { th { "Source" } th.wide { "Kind" } th.wide { "Where" } th { "Last crawl" } th { "Now" } }, &html! { @for source in &sources { (row(source)) } }))
         }
         div.actions { a.button href="/sources/new" { "Add a source" } }
     };
@@ -266,21 +261,14 @@ fn live_updates(live: &LiveTracking) -> Markup {
 
 fn partitions(live: &LiveTracking) -> Markup {
     html! {
-        div.scroll role="region" aria-label="Partitions" tabindex="0" {
-            table {
-                thead { tr { th.number { "Partition" } th.number { "End" } th.number { "Applied up to" } th.number { "Waiting" } } }
-                tbody {
-                    @for partition in live.partitions.iter().filter(|partition| partition.end > 0) {
+        (layout::table("Partitions", &html! { th.number { "Partition" } th.number { "End" } th.number { "Applied up to" } th.number { "Waiting" } }, &html! { @for partition in live.partitions.iter().filter(|partition| partition.end > 0) {
                         tr {
                             td.number { (partition.partition) }
                             td.number { (count(partition.end)) }
                             td.number { (count(partition.committed)) }
                             td.number { (count(partition.lag)) }
                         }
-                    }
-                }
-            }
-        }
+                    } }))
     }
 }
 

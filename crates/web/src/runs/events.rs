@@ -6,12 +6,15 @@ use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures::{Stream, StreamExt, stream};
+use model::RunId;
 use runner::RunnerError;
 use serde::Serialize;
 
+use super::LineBody;
 use super::log::start;
 use super::watch::{Step, watch};
-use super::{LineBody, RunNumber, readable};
+use crate::api::refusals::{Full, Missing, SentAlong, Wrong};
+use crate::api::scrapers::readable;
 use crate::api::wire::RunBody;
 use crate::params::{Named, Params};
 use crate::problem::{Chain, Problem};
@@ -31,26 +34,27 @@ use crate::visitor::Visitor;
     ),
     responses(
         (status = 200, body = LineBody, content_type = "text/event-stream"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, description = "Code that was sent along is for who sent it", content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Wrong,
+        SentAlong,
+        Missing,
+        Full,
     )
 )]
 pub(super) async fn follow(
     State(app): State<Arc<App>>,
     visitor: Visitor,
-    Named(number): Named<RunNumber>,
+    Named(run): Named<RunId>,
     params: Params,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let run = readable(&app, &visitor, number).await?;
+    let run = readable(&app, &visitor, run).await?;
     let after = match last_event(&headers) {
         Some(number) => number,
         None => start(&params, app.runner.log(run.id).await?.as_ref())?,
     };
     let steps = watch(app.runner.clone(), run.id, after);
     let events = steps.flat_map(|step| stream::iter(events(step)).map(Ok));
-    let events = events.take_until(app.stop.clone().cancelled_owned());
+    let events = events.take_until(app.stream()?);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 

@@ -5,10 +5,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, TryStreamExt, stream};
+use model::RunId;
 use registry::{Ending, Run};
 use runlog::{Line, Log};
 
-use super::{LineBody, RunNumber, json_line, readable};
+use super::{LineBody, json_line};
+use crate::api::refusals::{SentAlong, Wrong};
+use crate::api::scrapers::readable;
 use crate::params::{Named, Params};
 use crate::problem::Problem;
 use crate::state::App;
@@ -66,19 +69,19 @@ impl Form {
             (LineBody = "application/x-ndjson"),
             (String = "text/plain"),
         )),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, description = "Code that was sent along is for who sent it", content_type = "application/problem+json"),
+        Wrong,
+        SentAlong,
         (status = 404, body = Problem, description = "There is no such run, or its log is kept no more", content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
     visitor: Visitor,
-    Named(number): Named<RunNumber>,
+    Named(run): Named<RunId>,
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let run = readable(&app, &visitor, number).await?;
+    let run = readable(&app, &visitor, run).await?;
     let form = Form::wanted(&params, &headers)?;
     let log = app.runner.log(run.id).await?;
     let after = start(&params, log.as_ref())?;

@@ -7,17 +7,13 @@ mod watch;
 
 use std::sync::Arc;
 
-use model::{InvalidId, RunId};
-use registry::{Cause, Run, Scope};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::display::rfc3339;
-use crate::problem::Problem;
 use crate::state::App;
-use crate::visitor::Visitor;
 
 /// Every path about what runs say.
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -25,26 +21,6 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(log::read))
         .routes(routes!(events::follow))
         .routes(routes!(once::run))
-}
-
-/// The number of a run in a path.
-struct RunNumber(RunId);
-
-impl TryFrom<String> for RunNumber {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, InvalidId> {
-        text.parse().map(Self)
-    }
-}
-
-/// The run, if this visitor may know what it says: everybody may, but for code that somebody sent along.
-async fn readable(app: &App, visitor: &Visitor, number: RunNumber) -> Result<Run, Problem> {
-    let run = app.runner.registry().run(number.0).await?;
-    if let Cause::Upload { by, .. } = &run.cause {
-        visitor.must(app, Scope::Run, by).await?;
-    }
-    Ok(run)
 }
 
 /// A line of a log.

@@ -15,15 +15,15 @@ use registry::{Run, Scope};
 use runlog::Line;
 use runner::{MAX_UPLOAD_BYTES, Runner, RunnerError};
 use serde::Serialize;
-use tempfile::TempPath;
 use utoipa::ToSchema;
 
 use super::json_line;
 use super::watch::{Step, watch};
+use crate::clock;
 use crate::problem::{Chain, Problem};
+use crate::spool::{self, Spooled};
 use crate::state::App;
 use crate::visitor::Visitor;
-use crate::{clock, spool};
 
 /// Bytes of a form beside the code.
 const MAX_FIELDS_BYTES: u64 = 64 << 10;
@@ -117,7 +117,7 @@ async fn received(
     app: &App,
     visitor: Visitor,
     mut request: Request,
-) -> Result<(OwnerName, TempPath), Problem> {
+) -> Result<(OwnerName, Spooled), Problem> {
     let limit = usize::try_from(MAX_UPLOAD_BYTES + MAX_FIELDS_BYTES).unwrap_or(usize::MAX);
     DefaultBodyLimit::max(limit).apply(&mut request);
     let mut fields = Multipart::from_request(request, &())
@@ -130,7 +130,7 @@ async fn received(
             Some("code") => {
                 let owner = visitor.owner()?;
                 visitor.must(app, Scope::Run, &owner).await?;
-                received = Some((owner, spool::to_file(field, MAX_UPLOAD_BYTES).await?));
+                received = Some((owner, spool::to_file(app, field, MAX_UPLOAD_BYTES).await?));
             }
             _ => {}
         }

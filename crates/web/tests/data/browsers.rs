@@ -41,6 +41,16 @@ async fn a_key_lets_a_page_read() {
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     let refused = place.query("json", "nonsense").await;
     assert_eq!(refused.header("access-control-allow-origin"), "*");
+    let own = place.get("/api/v1/scrapers/ann/forms/query?sql=nonsense").await;
+    assert_eq!(
+        (own.status, own.header("access-control-allow-origin")),
+        (400, "*")
+    );
+    assert!(
+        own.header("access-control-expose-headers")
+            .contains("Content-Range")
+    );
+    assert_eq!(own.header("content-type"), "application/problem+json");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody};
 use axum::http::Request;
+use registry::ScraperSettings;
 use tower::ServiceExt;
 
 use crate::place::Place;
@@ -58,6 +59,36 @@ async fn a_key_asks_so_much_and_no_more() {
         own = place.get("/api/v1/scrapers/ann/forms/tables").await;
     }
     assert_eq!((own.status, own.header("retry-after")), (429, "1"));
+}
+
+#[tokio::test]
+async fn who_signs_in_does_not_wait_for_strangers() {
+    let settings = ScraperSettings {
+        public: true,
+        ..ScraperSettings::default()
+    };
+    let place = Place::with_settings(settings).await;
+    place.import(TABLE).await;
+    let session = place.sign_in("bob").await;
+    let tables = "/api/v1/scrapers/ann/forms/tables";
+    let mut status = 200;
+    for _ in 0..500 {
+        status = place.get_with(tables, &[]).await.status;
+        if status != 200 {
+            break;
+        }
+    }
+    assert_eq!(status, 429);
+    assert_eq!(place.get_with(tables, &[("cookie", &session)]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_question_that_is_too_long_for_an_address_is_posted() {
+    let place = Place::with(TABLE).await;
+    let parameters = serde_json::json!({"x": "x".repeat(65 << 10)});
+    let question = serde_json::json!({"sql": "select length(:x)", "parameters": parameters});
+    let posted = place.post("/api/v1/scrapers/ann/forms/query", &question).await;
+    assert_eq!(posted.json()["rows"][0][0], 65 << 10);
 }
 
 #[tokio::test]

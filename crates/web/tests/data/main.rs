@@ -6,5 +6,7 @@ mod browsers;
 mod limits;
 mod morph;
 mod place;
+#[path = "../parts/runner.rs"]
+mod runner;
 mod translating;
 mod versions;

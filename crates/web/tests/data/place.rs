@@ -11,15 +11,16 @@ use catalog::Catalog;
 use crawldb::Crawldb;
 use crawler::{Crawler, CrawlerDeps, CrawlerOptions};
 use ledger::Ledger;
-use model::{RunId, ScraperId, Timestamp};
+use model::{Checksum, RunId, ScraperId, Timestamp};
 use packer::{Packer, PackerOptions};
 use pkgindex::Index;
 use pkgindex::store::MemoryStore;
 use prometheus_client::registry::Registry as Metrics;
 use registry::{
-    Capacity, Cause, Ending, Keyring, NewScraper, Origin, Outcome, Registry, Scope, ScraperSettings,
+    Capacity, Cause, Ending, Keyring, NewAccount, NewScraper, Origin, Outcome, Registry, Scope,
+    ScraperSettings, Secret, SignIn,
 };
-use runner::{Runner, RunnerDeps, RunnerOptions};
+use runner::Runner;
 use rusqlite::Connection;
 use search::{Library, LibraryOptions};
 use tempfile::TempDir;
@@ -27,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use updates::UpdateLog;
 use web::{Access, Deps};
+
+use crate::runner::runner;
 
 /// 2026-02-03, 10:40 UTC.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_770_115_200_000);
@@ -82,7 +85,7 @@ impl Place {
     pub(crate) async fn start(settings: ScraperSettings, access: Access) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (archive, registry) = (Archive::memory(), Registry::memory(Keyring::random()).unwrap());
-        let runner = runner(&folder, &archive, &registry);
+        let runner = runner(folder.path(), &registry, &archive);
         let router = web::router(deps(&folder, &archive, &runner, access).await);
         let new = NewScraper {
             id: scraper(),
@@ -126,6 +129,11 @@ impl Place {
             .unwrap();
     }
 
+    /// A run that leaves no data.
+    pub(crate) async fn fail(&self, at: u64) -> RunId {
+        self.end(Outcome::Failed, None, at).await
+    }
+
     /// Puts data in force as a run does; `at` is in seconds.
     pub(crate) async fn run(&self, sql: &str, at: u64) -> RunId {
         let path = self.make(sql);
@@ -136,6 +144,10 @@ impl Place {
             .put_artifact(&scraper(), &artifact, &path)
             .await
             .unwrap();
+        self.end(Outcome::Succeeded, Some((checksum, bytes)), at).await
+    }
+
+    async fn end(&self, outcome: Outcome, data: Option<(Checksum, u64)>, at: u64) -> RunId {
         let now = NOW.after(Duration::from_secs(at));
         let by = scraper().owner;
         self.registry
@@ -147,8 +159,7 @@ impl Place {
             slots: 1,
         };
         let lease = self.registry.admit("worker", room, now).await.unwrap().remove(0);
-        let ending = Ending::new(Outcome::Succeeded, "over");
-        let data = Some((checksum, bytes));
+        let ending = Ending::new(outcome, "over");
         self.registry
             .finish(lease.run.id, lease.epoch, ending, data, now)
             .await
@@ -176,6 +187,30 @@ impl Place {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
+    /// The cookie of somebody who has signed in.
+    pub(crate) async fn sign_in(&self, name: &str) -> String {
+        let password = Secret::new("correct horse battery");
+        let new = NewAccount {
+            name: name.parse().unwrap(),
+            email: None,
+            password: Some(password.clone()),
+            is_operator: false,
+        };
+        self.registry.add_account(new, NOW).await.unwrap();
+        let now = std::time::SystemTime::now().into();
+        match self.registry.sign_in(name, password, now).await.unwrap() {
+            SignIn::Done(token, _) => format!("__Host-haul={}", token.reveal()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Sends JSON with the key.
+    pub(crate) async fn post(&self, path: &str, body: &serde_json::Value) -> Answer {
+        let request = Request::post(path).header("x-api-key", &self.key);
+        self.send(request.body(Body::from(body.to_string())).unwrap())
+            .await
+    }
+
     /// Asks with the key.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.get_with(path, &[("x-api-key", &self.key)]).await
@@ -188,31 +223,6 @@ impl Place {
         self.get_with(&format!("/ann/forms/data.{format}?key={key}&query={sql}"), &[])
             .await
     }
-}
-
-fn runner(folder: &TempDir, archive: &Archive, registry: &Registry) -> Runner {
-    let deps = RunnerDeps {
-        registry: registry.clone(),
-        archive: archive.clone(),
-    };
-    let options = RunnerOptions {
-        folder: folder.path().join("runs"),
-        builds: folder.path().join("builds"),
-        container: Default::default(),
-        contain: Vec::new(),
-        capacity: Capacity {
-            memory_mib: 0,
-            slots: 0,
-        },
-        policy: egress::Policy::default(),
-        replay: None,
-        accept_lacks: Vec::new(),
-        interval: Duration::from_secs(1),
-        grace: Duration::from_secs(1),
-        max_data_bytes: 1 << 30,
-        keep_days: 30,
-    };
-    Runner::new(deps, options).unwrap()
 }
 
 async fn deps(folder: &TempDir, archive: &Archive, runner: &Runner, access: Access) -> Deps {

@@ -69,6 +69,57 @@ async fn what_changed_since_a_run_is_told_by_key() {
 }
 
 #[tokio::test]
+async fn a_run_that_left_the_data_as_it_was_can_be_asked_about() {
+    let place = place().await;
+    place.run(&forms("('a', 1, 'mo')"), 100).await;
+    let second = place.run(&forms("('a', 1, 'mo')"), 200).await;
+    let failed = place.fail(300).await;
+    let since = async |run| place.get(&format!("{BASE}/changes?since={run}")).await.json();
+    for run in [second, failed] {
+        assert_eq!(
+            since(run).await,
+            json!({"from": 1, "to": 1, "changes": [], "truncated": false})
+        );
+    }
+    place.run(&forms("('a', 2, 'mo')"), 400).await;
+    for run in [second, failed] {
+        let told = since(run).await;
+        assert_eq!(
+            (
+                &told["from"],
+                &told["to"],
+                told["changes"].as_array().unwrap().len()
+            ),
+            (&json!(1), &json!(2), 1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn any_two_versions_are_compared() {
+    let place = place().await;
+    for rows in [
+        "('a', 1, 'mo')",
+        "('a', 2, 'mo')",
+        "('a', 2, 'mo'), ('b', 1, 'mo')",
+    ] {
+        place.import(&forms(rows)).await;
+    }
+    let compare = async |path: &str| place.get(&format!("{BASE}/versions/{path}")).await;
+    let changed = json!([{"table": "data", "change": "changed", "key": {"id": "a"}}]);
+    assert_eq!(compare("1/changes?to=2").await.json()["changes"], changed);
+    let newest = compare("2/changes").await.json();
+    assert_eq!(
+        (&newest["to"], &newest["changes"][0]["change"]),
+        (&json!(3), &json!("added"))
+    );
+    let back = compare("3/changes?to=2").await.json();
+    assert_eq!(back["changes"][0]["change"], "removed");
+    assert_eq!(compare("9/changes").await.status, 404);
+    assert_eq!(compare("1/changes?to=x").await.status, 400);
+}
+
+#[tokio::test]
 async fn older_versions_are_downloaded() {
     let place = place().await;
     place.import(&forms("('a', 1, 'mo')")).await;

@@ -1,7 +1,9 @@
 //! Who may do what: signing in, accounts, keys, organisations.
 
+use axum::body::{Body, Bytes};
 use axum::http::Method;
-use registry::{Scope, SignIn};
+use futures::stream;
+use registry::{AccountChange, Scope, SignIn};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, get, submit};
@@ -32,7 +34,10 @@ async fn nobody_changes_anything_without_saying_who_they_are() {
             if !operations[name].is_object() || is_other {
                 continue;
             }
-            let answer = nobody(&parts).sends(method, &place, &json!(sample(path))).await;
+            // Who asks is judged before anything is read.
+            let answer = nobody(&parts)
+                .asks(method, &place, "application/json", Body::from("{"))
+                .await;
             answer.is_problem(401, "say who you are");
             assert_eq!(answer.header("www-authenticate"), "Bearer");
             asked += 1;
@@ -48,22 +53,6 @@ fn filled(path: &str) -> String {
         .iter()
         .fold(path.to_owned(), |path, name| path.replace(name, "1"));
     numbered.replace(['{', '}'], "")
-}
-
-/// A body that can be read, where it is read before the visitor is asked.
-fn sample(path: &str) -> Value {
-    match path {
-        "/api/v1/scrapers" => json!({"name": "a", "origin": {"kind": "git", "url": "https://a.test/b"}}),
-        "/api/v1/scrapers/{owner}/{name}" => {
-            json!({"origin": {"kind": "git", "url": "https://a.test/b"}, "settings": {}})
-        }
-        "/api/v1/scrapers/{owner}/{name}/secrets/{secret}" => json!({"value": "x"}),
-        "/api/v1/scrapers/{owner}/{name}/webhooks" => json!({"url": "https://a.test/"}),
-        "/api/v1/owners/{owner}/keys" => json!({"label": "x", "scopes": ["data"]}),
-        "/api/v1/accounts" => json!({"name": "eve"}),
-        "/api/v1/organisations/{organisation}" => json!({"members": []}),
-        _ => json!({}),
-    }
 }
 
 #[tokio::test]
@@ -459,6 +448,66 @@ async fn a_key_makes_no_key_that_may_do_more() {
         .posts(&format!("/api/v1/owners/ada/keys/{wide}/rotate"), &json!({}))
         .await;
     rotated.is_problem(403, "may do more than itself");
+}
+
+#[tokio::test]
+async fn the_page_of_keys_is_for_people() {
+    let parts = with_people().await;
+    let all = [Scope::Data, Scope::Run, Scope::Manage];
+    let wide = signed_in(&parts, "ada")
+        .await
+        .posts(
+            "/api/v1/owners/ada/keys",
+            &json!({"label": "wide", "scopes": all}),
+        )
+        .await
+        .json()["key"]["id"]
+        .clone();
+    let keys = parts.runner.registry().keys(&owner("ada")).await.unwrap().len();
+    let robot = program(&parts, "ada", &[Scope::Manage]).await;
+    for (path, fields) in [
+        ("/account/keys/ada".to_owned(), "label=x&scope=data&scope=run"),
+        (format!("/account/keys/ada/{wide}/rotate"), ""),
+        (format!("/account/keys/ada/{wide}/revoke"), ""),
+    ] {
+        robot.submits(&path, fields).await.is_page(400, &["for people"]);
+    }
+    assert_eq!(
+        parts.runner.registry().keys(&owner("ada")).await.unwrap().len(),
+        keys + 1,
+        "none but the program's own was made, and none is gone"
+    );
+    let reader = program(&parts, "ada", &[Scope::Data]).await;
+    let page = reader.gets("/account").await;
+    page.is_page(400, &["for people"]);
+    assert!(!page.body.contains("wide"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_form_that_arrives_slowly_gives_no_rights_back() {
+    let parts = with_people().await;
+    let registry = registry(&parts).clone();
+    let operator = |is_operator| AccountChange {
+        is_operator: Some(is_operator),
+        ..AccountChange::default()
+    };
+    registry
+        .change_account(&owner("ada"), operator(true))
+        .await
+        .unwrap();
+    let ada = signed_in(&parts, "ada").await;
+    let (demoting, demoted) = (registry.clone(), operator(false));
+    // Whoever reads the form has asked already who sends it.
+    let form = stream::once(async move {
+        demoting.change_account(&owner("ada"), demoted).await.unwrap();
+        Ok::<_, std::convert::Infallible>(Bytes::from("wants_mail=yes"))
+    });
+    let kind = "application/x-www-form-urlencoded";
+    let saved = ada
+        .asks(Method::POST, "/account/mail", kind, Body::from_stream(form))
+        .await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    assert!(!registry.account(&owner("ada")).await.unwrap().is_operator);
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Request};
@@ -17,6 +19,43 @@ async fn the_description_is_what_was_agreed() {
     let described = get(&parts.router, "/api/v1/openapi.json").await;
     assert_eq!(described.header("content-type"), "application/json");
     insta::assert_json_snapshot!("openapi", described.json());
+}
+
+/// Paths that are routed by hand in a folder of sources.
+fn routed(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            // These are for people.
+            if !path.ends_with("pages") && !path.ends_with("accounts") {
+                routed(&path, found);
+            }
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let routes = text.split(".route(\"").skip(1);
+        found.extend(
+            routes
+                .filter_map(|rest| rest.split('"').next())
+                .map(str::to_owned),
+        );
+    }
+}
+
+#[test]
+fn all_that_is_for_programs_is_described() {
+    let mut found = Vec::new();
+    routed(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found.sort_unstable();
+    found.dedup();
+    let undescribed = [
+        "/api/v1/openapi.json",
+        "/assets/{edition}/{name}",
+        "/healthz",
+        "/metrics",
+        "/readyz",
+    ];
+    assert_eq!(found, undescribed);
 }
 
 #[tokio::test]

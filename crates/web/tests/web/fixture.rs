@@ -20,12 +20,14 @@ use packer::{Packer, PackerOptions};
 use pkgindex::Index;
 use pkgindex::store::MemoryStore;
 use prometheus_client::registry::Registry;
-use runner::{Runner, RunnerDeps, RunnerOptions};
+use runner::Runner;
 use search::{Library, LibraryOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use updates::UpdateLog;
 use web::{Access, Deps};
+
+use crate::runner::runner;
 
 /// 2026-02-03, 10:40 UTC.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_770_115_200_000);
@@ -73,7 +75,8 @@ impl Parts {
         let stop = CancellationToken::new();
         let ledger = Ledger::new(crawldb.clone(), log.clone(), "test");
         let crawler = crawler(&ledger, &archive);
-        let runner = runner(&archive, folder.path());
+        let sealed = registry::Registry::memory(registry::Keyring::random()).unwrap();
+        let runner = runner(folder.path(), &sealed, &archive);
         let deps = Deps {
             ledger: ledger.clone(),
             crawler: crawler.clone(),
@@ -166,32 +169,6 @@ fn crawler(ledger: &Ledger, archive: &Archive) -> Crawler {
         ..CrawlerOptions::default()
     };
     Crawler::new(deps, options)
-}
-
-/// A runner that runs nothing.
-fn runner(archive: &Archive, folder: &Path) -> Runner {
-    let deps = RunnerDeps {
-        registry: registry::Registry::memory(registry::Keyring::random()).unwrap(),
-        archive: archive.clone(),
-    };
-    let options = RunnerOptions {
-        folder: folder.join("runs"),
-        builds: folder.join("builds"),
-        container: Default::default(),
-        contain: vec!["/bin/false".into()],
-        capacity: registry::Capacity {
-            memory_mib: 0,
-            slots: 0,
-        },
-        policy: egress::Policy::default(),
-        replay: None,
-        accept_lacks: Vec::new(),
-        interval: Duration::from_secs(1),
-        grace: Duration::from_secs(1),
-        max_data_bytes: 1 << 30,
-        keep_days: 30,
-    };
-    Runner::new(deps, options).unwrap()
 }
 
 /// A page of `forms.example.gov`.

@@ -12,6 +12,8 @@ mod live;
 mod made_up;
 mod pages;
 mod providers;
+#[path = "../parts/runner.rs"]
+mod runner;
 mod runs;
 mod scraper_pages;
 mod scrapers;

@@ -267,7 +267,7 @@ async fn an_address_that_nobody_made_sure_of_is_not_kept_and_names_of_ours_are_n
     });
     let entered = around(&parts, &idp).await;
     let page = with_cookie(&parts, &entered).gets("/account").await;
-    page.is_page(200, &["<h1>crawls-1</h1>"]);
+    page.is_page(200, &["<h1>crawls-2</h1>"]);
     assert!(!page.body.contains("grace@example.gov"));
 }
 
@@ -365,7 +365,15 @@ async fn strangers_need_an_account_that_is_linked() {
     let place = Url::parse(&place).unwrap();
     idp.visited(&place);
     let state = &query(&place)["state"];
-    let linked = back(&parts, &pending(&link), &format!("code=the-code&state={state}")).await;
+    let parameters = format!("code=the-code&state={state}");
+    back(&parts, &pending(&link), &parameters)
+        .await
+        .is_page(400, &["no longer signed in"]);
+    let home = format!("/sign-in/example/back?{parameters}");
+    let bob = signed_in(&parts, "bob").await;
+    let others = bob.keeping(&pending(&link)).gets(&home).await;
+    others.is_page(400, &["no longer signed in"]);
+    let linked = ada.keeping(&pending(&link)).gets(&home).await;
     assert_eq!(
         (linked.status.as_u16(), linked.header("location")),
         (303, "/account"),
@@ -377,6 +385,51 @@ async fn strangers_need_an_account_that_is_linked() {
         .gets("/account")
         .await
         .is_page(200, &["<h1>ada</h1>"]);
+    let page = ada.gets("/account").await;
+    page.is_page(200, &["4711", "Unlink"]);
+    assert!(!page.body.contains("Link example"), "{}", page.body);
+    let unlinked = ada.submits("/account/links/example/remove", "subject=4711").await;
+    assert_eq!(unlinked.header("location"), "/account");
+    around(&parts, &idp).await.is_page(403, &["has no account here"]);
+    ada.submits("/account/links/example/remove", "subject=4711")
+        .await
+        .is_page(404, &["role=\"alert\"", "There is no identity at example"]);
+}
+
+#[tokio::test]
+async fn the_last_way_in_stays() {
+    let idp = Idp::start().await;
+    let parts = with_people_and(idp.access()).await;
+    let entered = around(&parts, &idp).await;
+    let grace = with_cookie(&parts, &entered);
+    grace
+        .submits("/account/links/example/remove", "subject=4711")
+        .await
+        .is_page(400, &["This is the only way in"]);
+    assert_eq!(around(&parts, &idp).await.status, 303);
+}
+
+#[tokio::test]
+async fn a_provider_that_says_nothing_keeps_nobody_out() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut access = Idp::start().await.access();
+    access.providers[0].kind = ProviderKind::OpenId {
+        issuer: format!("http://{}", silent.local_addr().unwrap()),
+    };
+    let parts = with_people_and(access).await;
+    let visits = (0..8).map(|_| {
+        let router = parts.router.clone();
+        tokio::spawn(async move { crate::client::get(&router, "/sign-in/example").await })
+    });
+    let visits: Vec<_> = visits.collect();
+    // All of them have reached it, and wait.
+    let mut held = Vec::new();
+    for _ in 0..visits.len() {
+        held.push(silent.accept().await.unwrap());
+    }
+    let entered = tokio::time::timeout(std::time::Duration::from_secs(8), signed_in(&parts, "ada"));
+    assert!(entered.await.is_ok(), "a password needs no provider");
+    visits.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Pages about scrapers: what they show, to whom, and what their forms do.
 
+use archive::Artifact;
 use model::{Checksum, ScraperId};
-use registry::{DeliveryState, Limits, Outcome, ScraperSettings};
+use registry::{DeliveryState, Limits, Outcome, Scope, ScraperSettings};
 use runlog::Stream;
 
 use crate::client::{Answer, get, get_with, submit};
@@ -55,6 +56,7 @@ async fn every_page_answers_and_can_be_heard_as_well_as_seen() {
         "/webhooks",
         "?table=wide",
         "?runs=all",
+        "/changes?from=1",
     ];
     let mut places: Vec<String> = places.iter().map(|place| format!("{BEGA}{place}")).collect();
     let others = [
@@ -82,7 +84,7 @@ async fn every_page_answers_and_can_be_heard_as_well_as_seen() {
     }
 }
 
-/// One first heading, no level left out, no id twice, a label for every field.
+/// One first heading, no level left out, no id twice, a label for every field, a name for every table.
 #[track_caller]
 fn check_structure(place: &str, page: &str) {
     let levels: Vec<&str> = page.split("<h").skip(1).map(|rest| &rest[..1]).collect();
@@ -92,6 +94,14 @@ fn check_structure(place: &str, page: &str) {
         levels.windows(2).all(|pair| pair[1] <= pair[0] + 1),
         "{place}: {levels:?}"
     );
+    let tables = page.split("<table>").skip(1);
+    assert!(
+        tables
+            .clone()
+            .all(|table| table.starts_with("<caption class=\"unseen\">")),
+        "{place}: a table has no name"
+    );
+    assert_eq!(page.matches("<table").count(), tables.count(), "{place}");
     let mut ids = values(page, "id");
     ids.sort_unstable();
     assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "{place}: {ids:?}");
@@ -258,6 +268,7 @@ async fn data_is_for_people_who_sign_in_unless_its_owner_opens_it() {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("content-type"), "application/vnd.sqlite3");
         assert!(answer.body.starts_with("SQLite format 3\0"));
+        assert_eq!(answer.header("cache-control"), "private, no-cache");
     }
     nobody(&parts)
         .gets("/scrapers/ada/opened")
@@ -274,17 +285,26 @@ async fn what_sent_code_says_is_for_who_sent_it() {
         .await
         .unwrap();
     let place = format!("/runs/{}", run.id);
+    let (ada, bob) = (signed_in(&parts, "ada").await, signed_in(&parts, "bob").await);
     assert_eq!(nobody(&parts).gets(&place).await.status, 303);
-    signed_in(&parts, "bob")
-        .await
-        .gets(&place)
-        .await
-        .is_page(403, &["Only ada"]);
-    signed_in(&parts, "ada")
-        .await
-        .gets(&place)
-        .await
-        .is_page(200, &["code sent by ada"]);
+    bob.gets(&place).await.is_page(403, &["Only ada"]);
+    ada.gets(&place).await.is_page(200, &["code sent by ada"]);
+    let api = format!("/api/v1/runs/{}", run.id);
+    nobody(&parts).gets(&api).await.is_problem(401, "say who you are");
+    bob.gets(&api).await.is_problem(403, "only ada");
+    assert_eq!(ada.gets(&api).await.json()["cause"]["by"], "ada");
+    let name = run.scraper.to_string();
+    for place in [
+        format!("/scrapers/{name}"),
+        format!("/{name}"),
+        format!("/{name}/runs.atom"),
+        format!("/api/v1/scrapers/{name}"),
+        format!("/api/v1/scrapers/{name}/runs"),
+    ] {
+        for asker in [nobody(&parts), bob.clone()] {
+            assert_eq!(asker.gets(&place).await.status, 404, "{place}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -299,7 +319,7 @@ async fn a_scraper_is_added_and_its_settings_are_changed() {
     get(&parts.router, place)
         .await
         .is_page(200, &["Grants", "Runs daily, next"]);
-    let fields = "description=Grants+of+all&from=https://git.example/grants.git&reference=v2&schedule=weekly&after=&overlap=queue\
+    let fields = "configuration=1&description=Grants+of+all&from=https://git.example/grants.git&reference=v2&schedule=weekly&after=&overlap=queue\
         &missed=skip&pause_after_failures=3&keep_versions=5&ignore_columns=date_scraped%0D%0Aseen_at&public=yes&memory_mib=256&processes=10\
         &disk_mib=100&tmp_mib=10&run_seconds=60&build_seconds=60&log_lines=100&log_bytes=2048";
     leads_to(
@@ -315,6 +335,16 @@ async fn a_scraper_is_added_and_its_settings_are_changed() {
     assert_eq!(settings.ignore_columns, ["date_scraped", "seen_at"]);
     assert_eq!((settings.keep_versions, settings.limits.memory_mib), (5, 256));
     assert!(settings.public && !settings.keep_after_failure && !settings.record);
+    let late = submit(
+        &parts.router,
+        &format!("{place}/settings"),
+        &fields.replace("Grants+of+all", "Mine"),
+    )
+    .await;
+    late.is_page(
+        409,
+        &["Somebody changed these settings meanwhile", "value=\"Mine\""],
+    );
     let again = get(&parts.router, &format!("{place}/settings")).await;
     again.is_page(
         200,
@@ -323,6 +353,9 @@ async fn a_scraper_is_added_and_its_settings_are_changed() {
             "value=\"v2\"",
             "date_scraped\nseen_at",
             "value=\"queue\" selected",
+            "name=\"configuration\" value=\"2\"",
+            "/hooks/local/grants?key=KEY",
+            "value=\"Grants of all\"",
         ],
     );
 }
@@ -338,6 +371,13 @@ async fn bad_input_is_answered_with_what_to_do() {
             page.status
         );
         page.is_page(page.status.as_u16(), &["role=\"alert\"", text]);
+        for sent in ["now and then", "ftp://a.test/", "TOKEN"] {
+            let was_sent = fields.replace('+', " ").contains(sent);
+            assert!(
+                !was_sent || page.body.contains(&format!("value=\"{sent}\"")),
+                "{sent} is lost"
+            );
+        }
     };
     let git = "from=https://git.example/a.git";
     says("/scrapers", &format!("owner=local&name=a+b&{git}"), "use 1 to").await;
@@ -364,8 +404,8 @@ async fn bad_input_is_answered_with_what_to_do() {
     .await;
     says(
         &format!("{BEGA}/settings"),
-        "pause_after_failures=many",
-        "whole number",
+        "configuration=1&pause_after_failures=many&description=now+and+then",
+        "a row\u{201d} is a whole number",
     )
     .await;
     says(&format!("{BEGA}/secrets"), "name=TOKEN&value=x", "MORPH_").await;
@@ -461,15 +501,15 @@ async fn a_webhook_shows_its_key_once_and_its_calls() {
         .end(&parts, ending(Outcome::Failed, "it failed", [0; 3]), before(0))
         .await;
     let hook = registry(&parts).webhooks(&id).await.unwrap()[0].id;
-    let call = registry(&parts).deliveries(&id, hook).await.unwrap()[0].id;
     get(&parts.router, &place).await.is_page(200, &["waits"]);
-    let given_up = registry(&parts).delivered(call, DeliveryState::GivenUp, "500 <b>", 12, None);
+    let (call, ..) = registry(&parts).due_delivery(before(0)).await.unwrap().unwrap();
+    let given_up = registry(&parts).delivered(&call, DeliveryState::GivenUp, "500 <b>", 12, None);
     given_up.await.unwrap();
     get(&parts.router, &place)
         .await
         .is_page(200, &["given up", "500 &lt;b&gt;", "Once more"]);
     leads_to(
-        &submit(&parts.router, &place, &format!("redeliver={call}")).await,
+        &submit(&parts.router, &place, &format!("redeliver={}", call.id)).await,
         &place,
     );
     get(&parts.router, &place).await.is_page(200, &["waits"]);
@@ -496,6 +536,148 @@ async fn an_older_version_is_put_in_force() {
     let page = get(&parts.router, BEGA).await;
     page.is_page(200, &["Version 3", "2026.0001"]);
     assert!(!page.body.contains("2026.0003"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn the_database_is_downloaded_whole_in_parts_or_not_again() {
+    let (parts, id) = with_bega().await;
+    fill(&parts, &id, 2).await;
+    let issued = registry(&parts)
+        .issue_key(&owner("ada"), "test", vec![Scope::Data], None, before(0))
+        .await;
+    let key = issued.unwrap().token.reveal().to_owned();
+    for place in [
+        format!("{BEGA}/data.sqlite"),
+        "/ada/bega/data.sqlite".to_owned(),
+        "/api/v1/scrapers/ada/bega/versions/1/data.sqlite".to_owned(),
+    ] {
+        let get = async |headers: &[(&str, &str)]| {
+            let all: Vec<(&str, &str)> = [("x-api-key", key.as_str())]
+                .iter()
+                .chain(headers)
+                .copied()
+                .collect();
+            get_with(&parts.router, &place, &all).await
+        };
+        let whole = get(&[]).await;
+        assert_eq!(
+            (whole.status.as_u16(), whole.header("accept-ranges")),
+            (200, "bytes"),
+            "{place}"
+        );
+        assert!(
+            whole
+                .header("content-disposition")
+                .starts_with("attachment; filename=\"bega"),
+            "{place}"
+        );
+        assert_eq!(whole.header("cache-control"), "private, no-cache", "{place}");
+        let tag = whole.header("etag");
+        let part = get(&[("range", "bytes=0-15"), ("if-range", tag)]).await;
+        assert_eq!(
+            (part.status.as_u16(), part.body.as_str()),
+            (206, "SQLite format 3\0"),
+            "{place}"
+        );
+        let held = get(&[("if-none-match", tag)]).await;
+        assert_eq!(
+            (held.status.as_u16(), held.header("cache-control")),
+            (304, "private, no-cache"),
+            "{place}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_rest_of_a_page_is_shown_where_its_data_cannot_be() {
+    let (parts, id) = with_bega().await;
+    fill(&parts, &id, 2).await;
+    let version = registry(&parts).versions(&id).await.unwrap().remove(0);
+    parts
+        .archive
+        .delete_artifact(&id, &Artifact::Dataset(version.checksum))
+        .await
+        .unwrap();
+    let page = get(&parts.router, BEGA).await;
+    page.is_page(200, &["cannot be looked into just now", "Run now", "Settings"]);
+}
+
+#[tokio::test]
+async fn looking_into_data_counts_as_a_question() {
+    let (parts, id) = with_bega().await;
+    fill(&parts, &id, 2).await;
+    get(&parts.router, BEGA).await.is_page(200, &["2026.0001"]);
+    for _ in 0..500 {
+        let page = get(&parts.router, BEGA).await;
+        page.is_page(200, &["Run now"]);
+        if !page.body.contains("2026.0001") {
+            page.is_page(200, &["cannot be looked into just now", "Download it all"]);
+            return;
+        }
+    }
+    panic!("a page is looked at as often as one likes");
+}
+
+#[tokio::test]
+async fn what_a_run_left_is_for_its_owner() {
+    let parts = with_people().await;
+    let id = add(&parts, "ada/bega", ScraperSettings::default()).await;
+    let working = Working::start(&parts, &id, person("ada"), before(1)).await;
+    let run = working
+        .end(&parts, ending(Outcome::Failed, "it failed", [0; 3]), before(0))
+        .await;
+    let (page, ada, bob) = (
+        format!("/runs/{run}"),
+        signed_in(&parts, "ada").await,
+        signed_in(&parts, "bob").await,
+    );
+    assert!(!ada.gets(&page).await.body.contains("/cassette"));
+    let left = parts.folder.path().join("left");
+    std::fs::write(&left, "what it left").unwrap();
+    for (kind, artifact) in [
+        ("cassette", Artifact::Cassette(run)),
+        ("rejected", Artifact::Rejected(run)),
+    ] {
+        let place = format!("/api/v1/runs/{run}/{kind}");
+        ada.gets(&place).await.is_problem(404, "left no such file");
+        parts.archive.put_artifact(&id, &artifact, &left).await.unwrap();
+        let link = format!("href=\"{place}\"");
+        ada.gets(&page).await.is_page(200, &[&link]);
+        assert!(!bob.gets(&page).await.body.contains(&link));
+        let sent = ada.gets(&place).await;
+        assert_eq!((sent.status.as_u16(), sent.body.as_str()), (200, "what it left"));
+        assert!(sent.header("content-disposition").contains(&format!("run-{run}")));
+        bob.gets(&place).await.is_problem(403, "only ada");
+        nobody(&parts)
+            .gets(&place)
+            .await
+            .is_problem(401, "say who you are");
+    }
+}
+
+#[tokio::test]
+async fn two_versions_are_compared() {
+    let (parts, id) = with_bega().await;
+    for rows in [2, 4] {
+        fill(&parts, &id, rows).await;
+    }
+    get(&parts.router, BEGA)
+        .await
+        .is_page(200, &["/scrapers/ada/bega/changes?from=1\""]);
+    let changes = format!("{BEGA}/changes");
+    let page = get(&parts.router, &format!("{changes}?from=1")).await;
+    page.is_page(200, &["Changes from version 1 to 2", "2026.0003", ">added<"]);
+    assert!(!page.body.contains("2026.0001"), "{}", page.body);
+    get(&parts.router, &format!("{changes}?from=2&to=1"))
+        .await
+        .is_page(200, &["2026.0003", ">removed<"]);
+    get(&parts.router, &format!("{changes}?from=2"))
+        .await
+        .is_page(200, &["No row is different"]);
+    get(&parts.router, &format!("{changes}?from=7"))
+        .await
+        .is_page(404, &["7"]);
+    get(&parts.router, &changes).await.is_page(404, &["0"]);
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Scrapers over the API: made, changed, run, and what belongs to them.
 
-use axum::body::Body;
-use axum::http::Method;
-use registry::Scope;
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Request};
+use futures::{StreamExt, stream};
+use registry::{Scope, ScraperSettings};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, get, send_json};
-use crate::fixture::Parts;
+use crate::client::{Answer, get, send, send_json};
+use crate::fixture::{NOW, Parts};
 use crate::visitors::{Asker, key, nobody, program, signed_in, with_people};
 
 const ADAS: &str = "/api/v1/scrapers/ada/planning";
@@ -426,6 +427,104 @@ async fn data_is_imported_and_an_older_version_comes_back() {
     assert_eq!(nobody(&parts).gets(ADAS).await.json()["version"], 3);
 }
 
+/// A body that is there once `before` is done.
+fn after(before: impl Future<Output = ()> + Send + 'static, bytes: Vec<u8>) -> Body {
+    Body::from_stream(stream::once(async move {
+        before.await;
+        Ok::<_, std::convert::Infallible>(Bytes::from(bytes))
+    }))
+}
+
+#[tokio::test]
+async fn code_that_arrives_slowly_leaves_the_settings_alone() {
+    let parts = with_people().await;
+    let ada = signed_in(&parts, "ada").await;
+    let place = "/api/v1/scrapers/ada/mine/code";
+    let made = put(&ada, place, code()).await.json();
+    let open = json!({"origin": made["origin"], "settings": {"public": true, "schedule": "daily"}});
+    assert_eq!(
+        ada.sends(Method::PUT, "/api/v1/scrapers/ada/mine", &open)
+            .await
+            .status,
+        200
+    );
+    let registry = parts.runner.registry().clone();
+    let close = async move {
+        let id = "ada/mine".parse().unwrap();
+        let known = registry.scraper(&id).await.unwrap();
+        let closed = registry.change_scraper(&id, known.origin, ScraperSettings::default(), None, NOW);
+        closed.await.unwrap();
+    };
+    let sent = ada
+        .asks(Method::PUT, place, "application/x-tar", after(close, code()))
+        .await;
+    assert_eq!(sent.status, 200, "{}", sent.body);
+    let settings = &sent.json()["settings"];
+    assert_eq!(
+        (&settings["public"], &settings["schedule"]),
+        (&json!(false), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn settings_are_changed_by_who_has_seen_them() {
+    let parts = with_scraper().await;
+    let ada = signed_in(&parts, "ada").await;
+    let shown = nobody(&parts).gets(ADAS).await;
+    let tag = shown.header("etag").to_owned();
+    let change = |description: &str| json!({"origin": shown.json()["origin"], "settings": {"description": description}});
+    let changing = async |held: &str, description: &str| {
+        let request = Request::put(ADAS)
+            .header("if-match", held)
+            .header("cookie", ada.shown())
+            .body(Body::from(change(description).to_string()));
+        send(&parts.router, request.unwrap()).await
+    };
+    let first = changing(&tag, "one").await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    assert_ne!(first.header("etag"), tag);
+    changing(&tag, "two").await.is_problem(412, "changed meanwhile");
+    assert_eq!(changing("*", "three").await.status, 200);
+    assert_eq!(
+        ada.sends(Method::PUT, ADAS, &change("four")).await.status,
+        200,
+        "who says nothing of it takes what is there"
+    );
+}
+
+#[tokio::test]
+async fn files_are_taken_in_a_few_at_a_time_on_the_runners_disk() {
+    let parts = with_scraper().await;
+    let ada = signed_in(&parts, "ada").await;
+    let incoming = || {
+        let files = std::fs::read_dir(parts.folder.path().join("runs/data")).unwrap();
+        files
+            .filter(|file| std::fs::metadata(file.as_ref().unwrap().path()).unwrap().len() > 0)
+            .count()
+    };
+    let data = format!("{ADAS}/data");
+    let endless = || {
+        let pieces = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from("SQLite"))]);
+        Body::from_stream(pieces.chain(stream::pending()))
+    };
+    let mut sending: Vec<_> = (0..8)
+        .map(|_| Box::pin(ada.asks(Method::PUT, &data, "application/octet-stream", endless())))
+        .collect();
+    // They go on until all their first pieces are on the disk.
+    while incoming() < 8 {
+        for one in &mut sending {
+            assert!(futures::poll!(one.as_mut()).is_pending());
+        }
+        tokio::task::yield_now().await;
+    }
+    let ninth = put(&ada, &data, database(1)).await;
+    ninth.is_problem(503, "too many files");
+    assert_eq!(ninth.header("retry-after"), "30");
+    drop(sending);
+    assert_eq!(incoming(), 0, "who breaks off leaves nothing");
+    assert_eq!(put(&ada, &data, database(1)).await.status, 201);
+}
+
 #[tokio::test]
 async fn code_that_is_sent_makes_a_scraper_or_changes_it() {
     let parts = with_people().await;
@@ -538,6 +637,8 @@ async fn a_scraper_of_morph_comes_whole_or_not_at_all() {
         json!({"secrets": ["MORPH_KEY"]})
     );
     assert!(import(&nobody(&parts), &whole).await.status == 401);
+    assert_eq!(taken.json()["settings"]["schedule"], "daily");
+    assert!(taken.json()["due_at"].is_string());
 }
 
 #[tokio::test]
@@ -613,9 +714,19 @@ async fn runs_are_a_feed() {
     for text in [
         "<title>Runs of ada/planning</title>",
         "Run 1 stopped",
-        "https://haul.test/ada/planning/runs/1",
+        "https://haul.test/runs/1",
     ] {
         assert!(feed.body.contains(text), "{}", feed.body);
+    }
+    let links = feed.body.split("href=\"https://haul.test").skip(1);
+    let links: Vec<&str> = links.filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(links.len(), 3, "{}", feed.body);
+    for link in links {
+        let mut page = nobody(&parts).gets(link).await;
+        if page.status == 303 {
+            page = nobody(&parts).gets(page.header("location")).await;
+        }
+        assert_eq!(page.status, 200, "{link}");
     }
     assert_eq!(nobody(&parts).gets("/ada/nothing/runs.atom").await.status, 404);
 }

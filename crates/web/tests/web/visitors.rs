@@ -104,6 +104,17 @@ impl Asker<'_> {
         }
     }
 
+    /// What goes with every request.
+    pub(crate) fn shown(&self) -> &str {
+        self.shows.as_ref().map_or("", |(_, value)| value)
+    }
+
+    /// The same with one more cookie.
+    pub(crate) fn keeping(&self, cookie: &str) -> Self {
+        let (_, held) = self.shows.clone().unwrap();
+        self.showing("cookie", &format!("{held}; {cookie}"))
+    }
+
     pub(crate) async fn asks(&self, method: Method, path: &str, kind: &str, body: Body) -> Answer {
         let mut request = Request::builder()
             .method(method)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use pkgindex::{
     Acknowledge, Http, HttpOptions, Index, Measure, Options, Sample, Samples, Server, ServerCounts,
-    ServerOptions, raise_descriptor_limit,
+    ServerOptions,
 };
 use serde_json::json;
 
@@ -23,9 +23,6 @@ const HTTP_PORT: u16 = 8081;
 /// Serves an index until Ctrl-C: commands over TCP, questions over HTTP.
 pub(crate) async fn run(output: Output, serve: &Serve) -> Result<Exit> {
     let stop = shutdown::listen()?;
-    if let Err(error) = raise_descriptor_limit() {
-        tracing::warn!(%error, "the limit on open files stays as it is");
-    }
     let server = Server::bind(&addresses(&serve.addresses, PORT), server_options(serve))?;
     let http = Http::bind(&http_addresses(&serve.http), HttpOptions::default()).await?;
     let index = open(serve)?;

@@ -38,7 +38,7 @@ async fn rotate(config: &Config) -> Result<()> {
     let sealed = registry.rotate_sealing_key().await?;
     let dropped = registry.drop_unused_keys().await?;
     output::say(&format!(
-        "{sealed} secrets are sealed with a new key, {dropped} old keys are removed"
+        "{sealed} secrets are sealed with a new key, {dropped} old keys are removed; a copy of the registry from before needs a copy of the keyring from before"
     ));
     Ok(())
 }

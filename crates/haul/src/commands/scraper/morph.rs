@@ -32,7 +32,8 @@ struct Listed {
     data: Option<PathBuf>,
 }
 
-/// Takes over every scraper of the list. One that is there already is passed over, so an import that broke off can be repeated.
+/// Takes over every scraper of the list. An import that broke off can be repeated: of one that is there already only what is missing is taken, and its schedule
+/// is left alone.
 pub(super) async fn import(config: &Config, list: &Path) -> Result<Exit> {
     let text = std::fs::read_to_string(list).with_context(|| format!("{} cannot be read", list.display()))?;
     let all: Vec<Listed> = serde_json::from_str(&text)
@@ -62,15 +63,36 @@ async fn take(runner: &Runner, listed: Listed, folder: &Path) -> Result<&'static
     // All of it is looked at before anything is made.
     let secrets: Vec<(SecretName, Secret)> = secrets.collect::<Result<_, RegistryError>>()?;
     let id = listed.name.clone();
+    super::check_owner(&id)?;
     let is_new = add(registry, &listed).await?;
+    let known = registry.secret_names(&id).await?;
     for (name, value) in secrets {
-        registry.set_secret(&id, &name, value).await?;
+        if !known.contains(&name) {
+            registry.set_secret(&id, &name, value).await?;
+        }
     }
     let has_data = !registry.versions(&id).await?.is_empty();
     if let Some(data) = listed.data.filter(|_| !has_data) {
         runner.import_data(&id, &folder.join(data)).await?;
     }
+    if is_new && listed.auto_run {
+        schedule(registry, &id).await?;
+    }
     Ok(if is_new { "taken over" } else { "is there already" })
+}
+
+/// Last of all: it must not run before its secrets and its data are there.
+async fn schedule(registry: &Registry, id: &ScraperId) -> Result<()> {
+    let scraper = registry.scraper(id).await?;
+    let settings = ScraperSettings {
+        schedule: Some("daily".to_owned()),
+        ..scraper.settings
+    };
+    let seen = Some(scraper.configuration);
+    registry
+        .change_scraper(id, scraper.origin, settings, seen, now())
+        .await?;
+    Ok(())
 }
 
 async fn add(registry: &Registry, listed: &Listed) -> Result<bool> {
@@ -81,10 +103,7 @@ async fn add(registry: &Registry, listed: &Listed) -> Result<bool> {
     let new = NewScraper {
         id: listed.name.clone(),
         origin: Origin::Git { url, reference: None },
-        settings: ScraperSettings {
-            schedule: listed.auto_run.then(|| "daily".to_owned()),
-            ..ScraperSettings::default()
-        },
+        settings: ScraperSettings::default(),
     };
     match registry.add_scraper(new, now()).await {
         Ok(_) => Ok(true),

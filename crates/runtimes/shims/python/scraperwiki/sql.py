@@ -6,6 +6,7 @@ Every call is a transaction of its own, unless the scraper began one with `execu
 import contextlib
 import datetime
 import json
+import re
 import sqlite3
 from collections.abc import Mapping
 
@@ -29,7 +30,7 @@ def save(unique_keys, data, table_name="data", verbose=None):
 
 def select(query, data=None, verbose=None):
     """Returns the rows, as dictionaries, of `SELECT query`; a whole SELECT or WITH statement works too."""
-    is_whole = query.lstrip().lower().startswith(("select", "with"))
+    is_whole = re.match(r"\s*(select|with)\b", query, re.IGNORECASE)
     cursor = _open().execute(query if is_whole else f"SELECT {query}", _bound(data))
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row)) for row in cursor]

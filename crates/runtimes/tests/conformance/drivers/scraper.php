@@ -4,7 +4,7 @@
 require 'scraperwiki.php';
 
 const CALLS = [
-    'save' => 'save_sqlite',
+    'save' => 'save',
     'select' => 'select',
     'execute' => 'sqliteexecute',
     'save_var' => 'save_var',

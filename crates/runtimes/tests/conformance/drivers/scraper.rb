@@ -3,7 +3,7 @@ require "scraperwiki"
 require "base64"
 
 CALLS = {
-  "save" => :save_sqlite,
+  "save" => :save,
   "select" => :select,
   "execute" => :sqliteexecute,
   "save_var" => :save_var,

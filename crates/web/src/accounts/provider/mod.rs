@@ -24,7 +24,7 @@ use crate::names::is_reserved;
 use crate::params::{Named, Params, segment};
 use crate::problem::{Chain, Problem};
 use crate::state::App;
-use crate::visitor::{Provider, ProviderKind};
+use crate::visitor::{Provider, ProviderKind, Visitor};
 
 /// Characters of a provider's own words that are shown at most.
 const MAX_WORDS: usize = 200;
@@ -58,7 +58,7 @@ pub(super) async fn outgoing(
     to: String,
     links: Option<OwnerName>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Url), Problem> {
-    let _turn = app.sign_ins.acquire().await;
+    let _turn = app.provider_visits.acquire().await;
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let (state, nonce) = (CsrfToken::new_random(), Nonce::new_random());
     let ticket = Ticket {
@@ -85,6 +85,7 @@ pub(super) async fn outgoing(
 /// Whoever comes back from the provider is signed in, or their account gets the identity.
 pub(super) async fn finish(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
     Named(name): Named<String>,
     headers: HeaderMap,
     params: Params,
@@ -103,14 +104,26 @@ pub(super) async fn finish(
     if !params.text("error").is_empty() {
         return Err(refusal(provider, &params));
     }
+    must_be_who_began(&visitor, &ticket)?;
     let known = known(&app, provider, &ticket, params.text("code")).await?;
     let entered = enter(&app, provider, &ticket, known).await?;
     let leave = cookie::PENDING.clear(&app.access);
     Ok((leave, entered, Redirect::to(&ticket.to)).into_response())
 }
 
+/// Somebody else may sit at the browser by now, or the account was disabled.
+fn must_be_who_began(visitor: &Visitor, ticket: &Ticket) -> Result<(), Problem> {
+    let is_it = |account: &OwnerName| matches!(visitor, Visitor::Person(now) if now.name == *account);
+    match ticket.links.as_ref().is_none_or(is_it) {
+        true => Ok(()),
+        false => Err(Problem::bad_request(
+            "whoever began to link is no longer signed in; sign in and begin again",
+        )),
+    }
+}
+
 async fn known(app: &App, provider: &Provider, ticket: &Ticket, code: &str) -> Result<Known, Problem> {
-    let _turn = app.sign_ins.acquire().await;
+    let _turn = app.provider_visits.acquire().await;
     let http = Http::new().map_err(|error| no_answer(provider, &error))?;
     let back = back(app, provider);
     match &provider.kind {
@@ -137,10 +150,16 @@ async fn enter(
         registry.add_identity(account, identity).await?;
         return Ok(axum::response::AppendHeaders(Vec::new()));
     }
-    let wanted = free_of_reserved(known.name);
-    let may_register = app.access.may_register;
+    let (wanted, may_register) = (known.name, app.access.may_register);
     let signed_in = registry
-        .sign_in_as(identity, &wanted, known.email, may_register, clock::now())
+        .sign_in_as(
+            identity,
+            &wanted,
+            known.email,
+            may_register,
+            is_reserved,
+            clock::now(),
+        )
         .await;
     match signed_in {
         Ok((token, _)) => {
@@ -158,17 +177,9 @@ async fn enter(
     }
 }
 
-/// A name that is not an address of ours. Dots do not count: the registry leaves them out of names that it makes up.
-fn free_of_reserved(name: String) -> String {
-    match is_reserved(&name.replace('.', "")) || is_reserved(&name) {
-        true => format!("{name}-1"),
-        false => name,
-    }
-}
-
 /// Where the provider leads back to; it must be written down there.
 fn back(app: &App, provider: &Provider) -> String {
-    let base = app.access.base.trim_end_matches('/');
+    let base = &app.access.base;
     format!("{base}/sign-in/{}/back", segment(&provider.name))
 }
 

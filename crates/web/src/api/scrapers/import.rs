@@ -9,16 +9,17 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use model::ScraperId;
-use registry::{NewScraper, Origin, Scope, ScraperSettings, Secret, SecretName};
-use tempfile::TempPath;
+use registry::{NewScraper, Origin, Scope, Scraper, ScraperSettings, Secret, SecretName};
+use schedule::Schedule;
 use utoipa::ToSchema;
 
 use super::versions::MAX_DATA_BYTES;
 use super::{may_be_made, origin};
+use crate::api::refusals::{Full, Guarded, Taken, TooLarge, Wrong};
 use crate::api::wire::ScraperBody;
 use crate::clock;
-use crate::problem::Problem;
-use crate::spool;
+use crate::problem::{Chain, Problem};
+use crate::spool::{self, Spooled};
 use crate::state::App;
 use crate::visitor::Visitor;
 
@@ -55,11 +56,11 @@ pub(crate) struct MorphImport {
     request_body(content = MorphImport, content_type = "multipart/form-data"),
     responses(
         (status = 201, body = ScraperBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "It exists", content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
+        Wrong,
+        Guarded,
+        Taken,
+        TooLarge,
+        Full,
     )
 )]
 pub(crate) async fn morph(
@@ -69,45 +70,84 @@ pub(crate) async fn morph(
 ) -> Result<impl IntoResponse, Problem> {
     // Nobody sends gigabytes who may make no scraper at all.
     visitor.must(&app, Scope::Manage, &visitor.owner()?).await?;
-    let parcel = Parcel::read(request).await?;
+    let parcel = Parcel::read(&app, request).await?;
     let (id, origin, settings) = parcel.described()?;
     may_be_made(&app, &visitor, &id).await?;
     let origin = origin::checked(&app, &visitor, origin, None).await?;
     let variables = parcel.secrets()?;
     let new = NewScraper { id, origin, settings };
-    let made = app.runner.registry().add_scraper(new, clock::now()).await?.id;
-    if let Err(problem) = filled(&app, &made, variables, parcel.data).await {
-        app.runner.remove_scraper(&made).await?;
-        return Err(problem);
-    }
-    let scraper = app.runner.registry().scraper(&made).await?;
+    // On a task of its own: it goes on to its end, or back to its beginning, also when the client hangs up.
+    let made = tokio::spawn(async move { made(&app, new, variables, parcel.data).await });
+    let scraper = made
+        .await
+        .map_err(|error| Problem::failed("the import", false, &error))??;
     Ok((StatusCode::CREATED, Json(ScraperBody::from(&scraper))))
 }
 
+/// The scraper with all that comes with it, or nothing of it.
+async fn made(
+    app: &App,
+    new: NewScraper,
+    variables: Vec<(SecretName, Secret)>,
+    data: Option<Spooled>,
+) -> Result<Scraper, Problem> {
+    let settings = new.settings.clone();
+    let unscheduled = NewScraper {
+        settings: ScraperSettings {
+            schedule: None,
+            ..new.settings
+        },
+        ..new
+    };
+    let added = app
+        .runner
+        .registry()
+        .add_scraper(unscheduled, clock::now())
+        .await?;
+    let id = added.id.clone();
+    let filled = filled(app, added, settings, variables, data).await;
+    if filled.is_err()
+        && let Err(error) = app.runner.remove_scraper(&id).await
+    {
+        tracing::error!(scraper = %id, error = %Chain(&error), "what is left of an import could not be removed");
+    }
+    filled
+}
+
+/// Its schedule counts from the moment when everything is there.
 async fn filled(
     app: &App,
-    id: &ScraperId,
+    added: Scraper,
+    settings: ScraperSettings,
     variables: Vec<(SecretName, Secret)>,
-    data: Option<TempPath>,
-) -> Result<(), Problem> {
+    data: Option<Spooled>,
+) -> Result<Scraper, Problem> {
+    let registry = app.runner.registry();
     for (name, value) in variables {
-        app.runner.registry().set_secret(id, &name, value).await?;
+        registry.set_secret(&added.id, &name, value).await?;
     }
     if let Some(file) = data {
-        app.runner.import_data(id, &file).await?;
+        app.runner.import_data(&added.id, &file).await?;
     }
-    Ok(())
+    let whole = registry.change_scraper(
+        &added.id,
+        added.origin,
+        settings,
+        Some(added.configuration),
+        clock::now(),
+    );
+    Ok(whole.await?)
 }
 
 /// The fields as they were sent.
 #[derive(Default)]
 struct Parcel {
     texts: BTreeMap<String, String>,
-    data: Option<TempPath>,
+    data: Option<Spooled>,
 }
 
 impl Parcel {
-    async fn read(mut request: Request) -> Result<Self, Problem> {
+    async fn read(app: &App, mut request: Request) -> Result<Self, Problem> {
         let limit = usize::try_from(MAX_DATA_BYTES).unwrap_or(usize::MAX);
         DefaultBodyLimit::max(limit).apply(&mut request);
         let mut fields = Multipart::from_request(request, &())
@@ -115,16 +155,16 @@ impl Parcel {
             .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
         let mut parcel = Self::default();
         while let Some(field) = fields.next_field().await.map_err(broken)? {
-            parcel.take(field).await?;
+            parcel.take(app, field).await?;
         }
         Ok(parcel)
     }
 
-    async fn take(&mut self, field: Field<'_>) -> Result<(), Problem> {
+    async fn take(&mut self, app: &App, field: Field<'_>) -> Result<(), Problem> {
         const TEXTS: [&str; 6] = ["name", "git", "reference", "description", "schedule", "variables"];
         let name = field.name().unwrap_or_default().to_owned();
         if name == "data" {
-            self.data = Some(spool::to_file(field, MAX_DATA_BYTES).await?);
+            self.data = Some(spool::to_file(app, field, MAX_DATA_BYTES).await?);
             return Ok(());
         }
         if !TEXTS.contains(&name.as_str()) {
@@ -154,9 +194,13 @@ impl Parcel {
             url: self.needed("git")?,
             reference: self.given("reference"),
         };
+        let schedule = self.given("schedule");
+        if let Some(schedule) = &schedule {
+            Schedule::parse(schedule).map_err(|error| Problem::bad_request(error.to_string()))?;
+        }
         let settings = ScraperSettings {
             description: self.given("description").unwrap_or_default(),
-            schedule: self.given("schedule"),
+            schedule,
             ..ScraperSettings::default()
         };
         Ok((id, origin, settings))

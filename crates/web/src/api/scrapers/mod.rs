@@ -2,6 +2,7 @@
 
 mod code;
 mod import;
+mod named;
 mod origin;
 mod runs;
 mod secrets;
@@ -11,29 +12,30 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
-use model::{OwnerName, ScraperId, ScraperName, Timestamp};
-use registry::{NewScraper, Scope, ScraperFilter};
+use model::{ScraperId, Timestamp};
+use registry::{NewScraper, RegistryError, Scope, Scraper, ScraperFilter};
 use schedule::Schedule;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::refusals::{Guarded, Missing, Taken, TooLarge, Wrong};
 use crate::api::wire::{ChangedScraper, NewScraperBody, ScraperBody};
 use crate::clock;
 use crate::display::rfc3339;
 use crate::names::refuse_reserved;
-use crate::params::{Body, Optional, Params, Segments, segment};
+use crate::params::{Params, Unread, segment};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::visitor::Visitor;
 
+pub(crate) use self::named::{Of, OwnerAndName};
 pub(crate) use self::origin::checked as checked_origin;
-pub(crate) use self::runs::asked_by;
+pub(crate) use self::runs::{asked_by, readable};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
@@ -52,6 +54,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(runs::list))
         .routes(routes!(runs::get))
         .routes(routes!(runs::stop))
+        .routes(routes!(runs::leftover))
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::put, secrets::delete))
         .routes(routes!(webhooks::list, webhooks::add))
@@ -63,24 +66,6 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(versions::import))
         .routes(routes!(code::put))
         .routes(routes!(import::morph))
-}
-
-/// The scraper that the path names.
-pub(crate) struct Of(pub(crate) ScraperId);
-
-#[derive(Deserialize)]
-struct OwnerAndName {
-    owner: OwnerName,
-    name: ScraperName,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Of {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Segments(OwnerAndName { owner, name }) = Segments::from_request_parts(parts, state).await?;
-        Ok(Self(ScraperId { owner, name }))
-    }
 }
 
 /// Scrapers by name.
@@ -102,7 +87,7 @@ pub(crate) struct Scrapers {
     ),
     responses(
         (status = 200, body = Scrapers),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
+        Wrong,
     )
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Json<Scrapers>, Problem> {
@@ -129,17 +114,20 @@ pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<
     post, path = "/api/v1/scrapers", tag = "scrapers", operation_id = "add_scraper", request_body = NewScraperBody,
     responses(
         (status = 201, body = ScraperBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "It exists", content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
+        Taken,
     )
 )]
 pub(crate) async fn add(
     State(app): State<Arc<App>>,
     visitor: Visitor,
-    Body(new): Body<NewScraperBody>,
+    body: Unread<NewScraperBody>,
 ) -> Result<impl IntoResponse, Problem> {
+    // Who may make scrapers for nobody is not asked what it should be.
+    visitor.owner()?;
+    let new = body.read().await?;
     let owner = new.owner.map_or_else(|| visitor.owner(), Ok)?;
     let id = ScraperId {
         owner,
@@ -172,56 +160,87 @@ fn address(id: &ScraperId) -> String {
 /// One scraper.
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}", tag = "scrapers", operation_id = "get_scraper",
-    params(("owner" = String, Path, description = "Whose it is"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     responses(
-        (status = 200, body = ScraperBody),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = ScraperBody, headers(("ETag" = String, description = "Names its configuration, for `If-Match`"))),
+        Missing,
     )
 )]
-pub(crate) async fn get(State(app): State<Arc<App>>, Of(id): Of) -> Result<Json<ScraperBody>, Problem> {
-    let scraper = app.runner.registry().scraper(&id).await?;
-    Ok(Json(ScraperBody::from(&scraper)))
+pub(crate) async fn get(State(app): State<Arc<App>>, Of(id): Of) -> Result<impl IntoResponse, Problem> {
+    Ok(tagged(&app.runner.registry().scraper(&id).await?))
 }
 
 /// Changes where the code comes from and what the owner says. A run that is not over goes on as it began.
 #[utoipa::path(
     put, path = "/api/v1/scrapers/{owner}/{name}", tag = "scrapers", operation_id = "change_scraper",
-    params(("owner" = String, Path, description = "Whose it is"), ("name" = String, Path, description = "Its name")),
+    params(
+        OwnerAndName,
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what is changed: if somebody else changed it since, nothing is done"),
+    ),
     request_body = ChangedScraper,
     responses(
-        (status = 200, body = ScraperBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = ScraperBody, headers(("ETag" = String, description = "Names this configuration"))),
+        (status = 412, body = Problem, description = "It was changed since", content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Of(id): Of,
-    Body(body): Body<ChangedScraper>,
-) -> Result<Json<ScraperBody>, Problem> {
+    headers: HeaderMap,
+    body: Unread<ChangedScraper>,
+) -> Result<impl IntoResponse, Problem> {
     visitor.must(&app, Scope::Manage, &id.owner).await?;
+    let body = body.read().await?;
     let registry = app.runner.registry();
     let before = registry.scraper(&id).await?;
+    let expected = expected(&headers, &before)?;
     let origin = origin::checked(&app, &visitor, body.origin.into(), Some(&before.origin)).await?;
-    let scraper = registry
-        .change_scraper(&id, origin, body.settings.into(), clock::now())
-        .await?;
-    Ok(Json(ScraperBody::from(&scraper)))
+    let changed = registry.change_scraper(&id, origin, body.settings.into(), expected, clock::now());
+    let scraper = changed.await.map_err(|error| match error {
+        RegistryError::ChangedMeanwhile { .. } => stale(),
+        error => error.into(),
+    })?;
+    Ok(tagged(&scraper))
+}
+
+/// A scraper with the tag of its configuration.
+fn tagged(scraper: &Scraper) -> impl IntoResponse + use<> {
+    let tag = format!("\"{}\"", scraper.configuration);
+    ([(header::ETAG, tag)], Json(ScraperBody::from(scraper)))
+}
+
+/// The configuration that the client changes, where it says so (`If-Match`; RFC 9110, 13.1.1).
+fn expected(headers: &HeaderMap, scraper: &Scraper) -> Result<Option<u64>, Problem> {
+    let Some(held) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let held = held.to_str().unwrap_or_default();
+    let own = format!("\"{}\"", scraper.configuration);
+    match held.trim() == "*" || held.split(',').any(|tag| tag.trim() == own) {
+        true => Ok(Some(scraper.configuration)),
+        false => Err(stale()),
+    }
+}
+
+fn stale() -> Problem {
+    let detail = "the scraper was changed meanwhile; read it again, then say what is to be different";
+    Problem::new(StatusCode::PRECONDITION_FAILED, detail)
 }
 
 /// Removes a scraper with its runs, logs, secrets, webhooks and every version of its data.
 #[utoipa::path(
     delete, path = "/api/v1/scrapers/{owner}/{name}", tag = "scrapers", operation_id = "remove_scraper",
-    params(("owner" = String, Path, description = "Whose it is"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     responses(
         (status = 204, description = "It is gone"),
         (status = 400, body = Problem, description = "A run of it is not over", content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn remove(
@@ -245,37 +264,39 @@ pub(crate) struct Pause {
 /// Lets the schedule stand still. A run that is not over goes on, and runs can still be asked for.
 #[utoipa::path(
     post, path = "/api/v1/scrapers/{owner}/{name}/pause", tag = "scrapers", operation_id = "pause_scraper",
-    params(("owner" = String, Path, description = "Whose it is"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     request_body = Pause,
     responses(
         (status = 200, body = ScraperBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn pause(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Of(id): Of,
-    Optional(pause): Optional<Pause>,
+    body: Unread<Pause>,
 ) -> Result<Json<ScraperBody>, Problem> {
+    visitor.must(&app, Scope::Manage, &id.owner).await?;
+    let pause = body.read_or_default().await?;
     let why = match pause.reason.trim() {
         "" => format!("paused by {}", visitor.owner()?),
         reason => reason.to_owned(),
     };
-    paused(&app, &visitor, &id, Some(why)).await
+    paused(&app, &id, Some(why)).await
 }
 
 /// Lets the schedule go on.
 #[utoipa::path(
     post, path = "/api/v1/scrapers/{owner}/{name}/resume", tag = "scrapers", operation_id = "resume_scraper",
-    params(("owner" = String, Path, description = "Whose it is"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     responses(
         (status = 200, body = ScraperBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn resume(
@@ -283,16 +304,11 @@ pub(crate) async fn resume(
     visitor: Visitor,
     Of(id): Of,
 ) -> Result<Json<ScraperBody>, Problem> {
-    paused(&app, &visitor, &id, None).await
+    visitor.must(&app, Scope::Manage, &id.owner).await?;
+    paused(&app, &id, None).await
 }
 
-async fn paused(
-    app: &App,
-    visitor: &Visitor,
-    id: &ScraperId,
-    why: Option<String>,
-) -> Result<Json<ScraperBody>, Problem> {
-    visitor.must(app, Scope::Manage, &id.owner).await?;
+async fn paused(app: &App, id: &ScraperId, why: Option<String>) -> Result<Json<ScraperBody>, Problem> {
     let registry = app.runner.registry();
     let scraper = registry.pause_scraper(id, why, clock::now()).await?;
     Ok(Json(ScraperBody::from(&scraper)))
@@ -311,7 +327,7 @@ pub(crate) struct Turns {
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/schedule", tag = "scrapers", operation_id = "foretell_schedule",
     params(
-        ("owner" = String, Path, description = "Whose it is"), ("name" = String, Path, description = "Its name"),
+        OwnerAndName,
         ("text" = Option<String>, Query, description = "The schedule, such as `daily`; that of the scraper where it is missing"),
     ),
     responses(

@@ -1,17 +1,20 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use model::RunId;
-use registry::{Cause, Outcome, RunFilter, Scope};
-use serde::Serialize;
+use registry::{Cause, Outcome, Run, RunFilter, Scope};
+use runner::Leftover;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Of;
+use super::{Of, OwnerAndName};
+use crate::api::refusals::{Guarded, Missing, SentAlong, Wrong};
 use crate::api::wire::{AskedBody, RunBody};
-use crate::params::{Named, Params};
+use crate::download::attached;
+use crate::params::{Named, Params, Segments};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::visitor::Visitor;
@@ -39,7 +42,7 @@ pub(crate) struct Runs {
     ),
     responses(
         (status = 200, body = Runs),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
+        Wrong,
     )
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Json<Runs>, Problem> {
@@ -54,7 +57,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/runs", tag = "runs", operation_id = "list_runs",
     params(
-        ("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name"),
+        OwnerAndName,
         ("state" = Option<String>, Query, description = "`unfinished` or `finished`; both where it is missing"),
         ("outcome" = Option<String>, Query, description = "Only with this outcome; may be given several times"),
         ("before" = Option<u64>, Query, description = "Only older ones: `next` of the last answer"),
@@ -62,8 +65,8 @@ pub(crate) async fn list(State(app): State<Arc<App>>, params: Params) -> Result<
     ),
     responses(
         (status = 200, body = Runs),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Wrong,
+        Missing,
     )
 )]
 pub(crate) async fn of_scraper(
@@ -126,36 +129,84 @@ async fn listed(app: &App, filter: RunFilter) -> Result<Json<Runs>, Problem> {
     params(("run" = u64, Path, description = "Its number")),
     responses(
         (status = 200, body = RunBody),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        SentAlong,
+        Missing,
     )
 )]
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
-    Named(number): Named<RunNumber>,
+    visitor: Visitor,
+    Named(run): Named<RunId>,
 ) -> Result<Json<RunBody>, Problem> {
-    Ok(Json(RunBody::from(&app.runner.registry().run(number.0).await?)))
+    Ok(Json(RunBody::from(&readable(&app, &visitor, run).await?)))
 }
 
-/// The number of a run in a path.
-pub(crate) struct RunNumber(RunId);
-
-impl TryFrom<String> for RunNumber {
-    type Error = model::InvalidId;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().map(Self)
+/// The run, if this visitor may know what it does: everybody may, but for code that somebody sent along.
+pub(crate) async fn readable(app: &App, visitor: &Visitor, run: RunId) -> Result<Run, Problem> {
+    let run = app.runner.registry().run(run).await?;
+    if let Cause::Upload { by, .. } = &run.cause {
+        visitor.must(app, Scope::Run, by).await?;
     }
+    Ok(run)
+}
+
+/// What a run left beside its log and its data.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LeftoverName {
+    Cassette,
+    Rejected,
+}
+
+/// The leftover that the path names.
+#[derive(Deserialize)]
+pub(crate) struct WhichLeftover {
+    run: u64,
+    leftover: LeftoverName,
+}
+
+/// What a run left beside its log and its data. It may hold secrets and what was not published: its owner's business.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{run}/{leftover}", tag = "runs", operation_id = "get_leftover",
+    params(
+        ("run" = u64, Path, description = "Its number"),
+        ("leftover" = String, Path, description = "`cassette`: what it said and heard over HTTP, where it was recorded, for `haul run --replay`; `rejected`: \
+            its `data.sqlite`, where it was put aside because it is damaged"),
+    ),
+    responses(
+        (status = 200, description = "The file", content_type = "application/octet-stream"),
+        Wrong,
+        Guarded,
+        Missing,
+    )
+)]
+pub(crate) async fn leftover(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Segments(which): Segments<WhichLeftover>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let run = app.runner.registry().run(RunId(which.run)).await?;
+    visitor.must(&app, Scope::Manage, &run.scraper.owner).await?;
+    let (leftover, name) = match which.leftover {
+        LeftoverName::Cassette => (Leftover::Cassette, format!("run-{}.cassette", run.id)),
+        LeftoverName::Rejected => (Leftover::Rejected, format!("run-{}-rejected.sqlite", run.id)),
+    };
+    let file = app.runner.leftover(run.id, leftover).await?;
+    let file = file.ok_or_else(|| {
+        Problem::not_found(format!("run {} left no such file, or it is kept no more", run.id))
+    })?;
+    attached(&file, &name, "application/octet-stream", request).await
 }
 
 /// Asks for a run. Where one waits or runs already, that is the one.
 #[utoipa::path(
     post, path = "/api/v1/scrapers/{owner}/{name}/runs", tag = "runs", operation_id = "ask_for_run",
-    params(("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     responses(
         (status = 202, body = AskedBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn ask(
@@ -185,18 +236,17 @@ pub(crate) fn asked_by(visitor: &Visitor) -> Result<Cause, Problem> {
     params(("run" = u64, Path, description = "Its number")),
     responses(
         (status = 202, body = RunBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn stop(
     State(app): State<Arc<App>>,
     visitor: Visitor,
-    Named(number): Named<RunNumber>,
+    Named(run): Named<RunId>,
 ) -> Result<impl IntoResponse, Problem> {
     let by = visitor.owner()?;
-    let run = app.runner.registry().run(number.0).await?;
+    let run = app.runner.registry().run(run).await?;
     visitor.must(&app, Scope::Run, &run.scraper.owner).await?;
     let run = app.runner.stop_run(run.id, by.as_str()).await?;
     Ok((StatusCode::ACCEPTED, Json(RunBody::from(&run))))

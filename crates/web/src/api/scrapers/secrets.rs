@@ -7,8 +7,9 @@ use registry::{Scope, Secret, SecretName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Of;
-use crate::params::{Body, Segments};
+use super::{Of, OwnerAndName};
+use crate::api::refusals::{Guarded, Missing, TooLarge, Wrong};
+use crate::params::{Segments, Unread};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::visitor::Visitor;
@@ -37,12 +38,11 @@ pub(crate) struct Which {
 /// The names of a scraper's secrets.
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/secrets", tag = "scrapers", operation_id = "list_secrets",
-    params(("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     responses(
         (status = 200, body = Secrets),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn list(
@@ -59,16 +59,16 @@ pub(crate) async fn list(
 #[utoipa::path(
     put, path = "/api/v1/scrapers/{owner}/{name}/secrets/{secret}", tag = "scrapers", operation_id = "set_secret",
     params(
-        ("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name"),
+        OwnerAndName,
         ("secret" = String, Path, description = "`MORPH_` and letters, digits and `_`"),
     ),
     request_body = NewSecret,
     responses(
         (status = 204, description = "It is set"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn put(
@@ -76,10 +76,10 @@ pub(crate) async fn put(
     visitor: Visitor,
     Of(id): Of,
     Segments(which): Segments<Which>,
-    Body(new): Body<NewSecret>,
+    body: Unread<NewSecret>,
 ) -> Result<StatusCode, Problem> {
     visitor.must(&app, Scope::Manage, &id.owner).await?;
-    let name = SecretName::new(which.secret)?;
+    let (name, new) = (SecretName::new(which.secret)?, body.read().await?);
     let registry = app.runner.registry();
     registry.set_secret(&id, &name, Secret::new(new.value)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -89,14 +89,13 @@ pub(crate) async fn put(
 #[utoipa::path(
     delete, path = "/api/v1/scrapers/{owner}/{name}/secrets/{secret}", tag = "scrapers", operation_id = "remove_secret",
     params(
-        ("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name"),
+        OwnerAndName,
         ("secret" = String, Path, description = "Its name"),
     ),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn delete(

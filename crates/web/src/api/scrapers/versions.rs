@@ -9,7 +9,8 @@ use registry::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Of;
+use super::{Of, OwnerAndName};
+use crate::api::refusals::{Full, Guarded, Missing, TooLarge};
 use crate::api::wire::VersionBody;
 use crate::params::Segments;
 use crate::problem::Problem;
@@ -35,10 +36,10 @@ pub(crate) struct Which {
 /// The versions of a scraper's data that are kept, newest first.
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/versions", tag = "scrapers", operation_id = "list_versions",
-    params(("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     responses(
         (status = 200, body = Versions),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, Of(id): Of) -> Result<Json<Versions>, Problem> {
@@ -54,14 +55,13 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Of(id): Of) -> Result<Json
 #[utoipa::path(
     post, path = "/api/v1/scrapers/{owner}/{name}/versions/{version}/restore", tag = "scrapers", operation_id = "restore_version",
     params(
-        ("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name"),
+        OwnerAndName,
         ("version" = u64, Path, description = "Its number"),
     ),
     responses(
         (status = 201, body = VersionBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn restore(
@@ -78,15 +78,15 @@ pub(crate) async fn restore(
 /// Puts a `data.sqlite` in force that no run left. It is checked like what a run leaves.
 #[utoipa::path(
     put, path = "/api/v1/scrapers/{owner}/{name}/data", tag = "scrapers", operation_id = "import_data",
-    params(("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     request_body(content = Vec<u8>, content_type = "application/vnd.sqlite3"),
     responses(
         (status = 201, body = VersionBody),
         (status = 400, body = Problem, description = "It is no SQLite database", content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
+        TooLarge,
+        Full,
     )
 )]
 pub(crate) async fn import(
@@ -97,7 +97,7 @@ pub(crate) async fn import(
 ) -> Result<impl IntoResponse, Problem> {
     visitor.must(&app, Scope::Manage, &id.owner).await?;
     let scraper = app.runner.registry().scraper(&id).await?;
-    let file = spool::to_file(body.into_data_stream(), MAX_DATA_BYTES).await?;
+    let file = spool::to_file(&app, body.into_data_stream(), MAX_DATA_BYTES).await?;
     let version = app.runner.import_data(&scraper.id, &file).await?;
     Ok((StatusCode::CREATED, Json(VersionBody::from(&version))))
 }

@@ -8,10 +8,11 @@ use registry::{Scope, WebhookId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Of;
+use super::{Of, OwnerAndName};
+use crate::api::refusals::{Guarded, Missing, TooLarge, Wrong};
 use crate::api::wire::{AddedWebhook, DeliveryBody, NewWebhook, WebhookBody};
 use crate::clock;
-use crate::params::{Body, Segments};
+use crate::params::{Segments, Unread};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::visitor::Visitor;
@@ -43,12 +44,11 @@ pub(crate) struct WhichDelivery {
 /// A scraper's webhooks.
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/webhooks", tag = "scrapers", operation_id = "list_webhooks",
-    params(("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     responses(
         (status = 200, body = Webhooks),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn list(
@@ -66,23 +66,24 @@ pub(crate) async fn list(
 /// Adds a webhook.
 #[utoipa::path(
     post, path = "/api/v1/scrapers/{owner}/{name}/webhooks", tag = "scrapers", operation_id = "add_webhook",
-    params(("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name")),
+    params(OwnerAndName),
     request_body = NewWebhook,
     responses(
         (status = 201, body = AddedWebhook),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Wrong,
+        TooLarge,
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn add(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Of(id): Of,
-    Body(new): Body<NewWebhook>,
+    body: Unread<NewWebhook>,
 ) -> Result<impl IntoResponse, Problem> {
     visitor.must(&app, Scope::Manage, &id.owner).await?;
+    let new = body.read().await?;
     let registry = app.runner.registry();
     let (webhook, key) = registry
         .add_webhook(&id, &new.url, new.events, clock::now())
@@ -98,14 +99,13 @@ pub(crate) async fn add(
 #[utoipa::path(
     delete, path = "/api/v1/scrapers/{owner}/{name}/webhooks/{webhook}", tag = "scrapers", operation_id = "remove_webhook",
     params(
-        ("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name"),
+        OwnerAndName,
         ("webhook" = u64, Path, description = "Its number"),
     ),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn delete(
@@ -123,14 +123,13 @@ pub(crate) async fn delete(
 #[utoipa::path(
     get, path = "/api/v1/scrapers/{owner}/{name}/webhooks/{webhook}/deliveries", tag = "scrapers", operation_id = "list_deliveries",
     params(
-        ("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name"),
+        OwnerAndName,
         ("webhook" = u64, Path, description = "Its number"),
     ),
     responses(
         (status = 200, body = Deliveries),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn deliveries(
@@ -150,14 +149,13 @@ pub(crate) async fn deliveries(
 #[utoipa::path(
     post, path = "/api/v1/scrapers/{owner}/{name}/deliveries/{delivery}/redeliver", tag = "scrapers", operation_id = "redeliver",
     params(
-        ("owner" = String, Path, description = "Whose scraper"), ("name" = String, Path, description = "Its name"),
+        OwnerAndName,
         ("delivery" = u64, Path, description = "Its number"),
     ),
     responses(
         (status = 202, body = DeliveryBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Guarded,
+        Missing,
     )
 )]
 pub(crate) async fn redeliver(

@@ -1,30 +1,31 @@
 //! What is in the data of a scraper: its tables, the first rows of one, and where to get all of it.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use dataset::{Page, Reader, ReaderLimits, Table, Value};
+use axum::response::Response;
+use dataset::{Page, QueryError, Reader, ReaderLimits, Table, Value};
 use maud::{Markup, html};
 use model::ScraperId;
-use registry::Scope;
 use runner::RunnerError;
-use tower::ServiceExt;
-use tower_http::services::ServeFile;
 
-use super::{address, data_address};
+use super::{address, data_address, must_read};
 use crate::api::scrapers::Of;
+use crate::data::desk::Asker;
 use crate::display::{bytes, count, counted, time};
+use crate::download::Download;
+use crate::pages::layout::table;
 use crate::params::link;
-use crate::problem::Problem;
-use crate::router::PACK_MEDIA_TYPE;
+use crate::problem::{Chain, Problem};
 use crate::state::App;
 use crate::visitor::Visitor;
 
 /// Rows that are shown.
 const ROWS: u64 = 10;
+/// How long looking may take.
+const MAX_TIME: Duration = Duration::from_secs(5);
 /// Letters of a value that are shown.
 const LETTERS: usize = 120;
 
@@ -35,42 +36,78 @@ pub(super) struct Preview {
     version: registry::Version,
 }
 
-/// Looks into the newest data, at `table` or the first one; nothing where there is none yet.
-pub(super) async fn look(app: &App, id: &ScraperId, table: &str) -> Result<Option<Preview>, Problem> {
+/// What the page shows of the data.
+pub(super) enum Look {
+    /// There is none yet.
+    Nothing,
+    /// It is not for this visitor.
+    Withheld,
+    /// It is there, but cannot be looked into now: too many do, it takes too long, or the archive does not answer.
+    Closed,
+    /// This.
+    Shown(Preview),
+}
+
+/// Looks into the newest data, at `table` or the first one. Whatever goes wrong, the rest of the page can be shown.
+pub(super) async fn look(app: &App, visitor: &Visitor, id: &ScraperId, table: &str) -> Look {
     let file = match app.runner.data(id, None).await {
         Ok(file) => file,
-        Err(RunnerError::NoData(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
+        Err(RunnerError::NoData(_)) => return Look::Nothing,
+        Err(error) => return closed(id, &error),
+    };
+    let Ok(seat) = app.desk.seat(Asker::from(visitor)).await else {
+        return Look::Closed;
     };
     let (path, table) = (file.path, table.to_owned());
-    let read = move || {
-        let reader = Reader::open(&path, ReaderLimits::default())?;
-        let tables = reader.tables()?;
-        let chosen = tables.iter().find(|known| known.name == table).or(tables.first());
-        let shown = match chosen {
-            Some(chosen) => Some((chosen.name.clone(), reader.page(&chosen.name, None, ROWS)?)),
-            None => None,
-        };
-        Ok::<_, dataset::QueryError>((tables, shown))
+    let read = tokio::task::spawn_blocking(move || {
+        let _seat = seat;
+        preview(&path, &table)
+    });
+    match read.await {
+        Ok(Ok((tables, shown))) => Look::Shown(Preview {
+            tables,
+            shown,
+            version: file.version,
+        }),
+        Ok(Err(error)) => closed(id, &error),
+        Err(error) => closed(id, &error),
+    }
+}
+
+fn closed(id: &ScraperId, error: &dyn std::error::Error) -> Look {
+    tracing::warn!(scraper = %id, error = %Chain(error), "data could not be looked into");
+    Look::Closed
+}
+
+type Shown = (Vec<Table>, Option<(String, Page)>);
+
+fn preview(path: &Path, table: &str) -> Result<Shown, QueryError> {
+    let limits = ReaderLimits {
+        time: MAX_TIME,
+        ..ReaderLimits::default()
     };
-    let read = tokio::task::spawn_blocking(read).await;
-    let (tables, shown) = read
-        .map_err(|error| Problem::failed("looking into the data", false, &error))?
-        .map_err(|error| Problem::failed("looking into the data", false, &error))?;
-    Ok(Some(Preview {
-        tables,
-        shown,
-        version: file.version,
-    }))
+    let reader = Reader::open(path, limits)?;
+    let tables = reader.tables()?;
+    let chosen = tables.iter().find(|known| known.name == table).or(tables.first());
+    let shown = match chosen {
+        Some(chosen) => Some((chosen.name.clone(), reader.page(&chosen.name, None, ROWS)?)),
+        None => None,
+    };
+    Ok((tables, shown))
 }
 
 /// Tables, rows, and downloads.
-pub(super) fn section(id: &ScraperId, found: Option<&Preview>) -> Markup {
+pub(super) fn section(id: &ScraperId, look: &Look) -> Markup {
     html! {
         h2 #data { "Data" }
-        @match found {
-            None => p.soft { "None yet: it comes with the first run that leaves a table in " code { "data.sqlite" } "." },
-            Some(found) => {
+        @match look {
+            Look::Nothing => p.soft { "None yet: it comes with the first run that leaves a table in " code { "data.sqlite" } "." },
+            Look::Withheld => p.soft { a href=(link("/sign-in", &[("to", &address(id))])) { "Sign in" } " to see it: its owner has not opened it to everybody." },
+            Look::Closed => {
+                p.soft { "The data cannot be looked into just now; it can still be downloaded." }
+                (downloads(id, None))
+            },
+            Look::Shown(found) => {
                 p.soft { "Version " (found.version.number) ", " (bytes(found.version.bytes)) ", " (time(found.version.at)) "." }
                 (tables(id, found))
                 @if let Some((name, page)) = &found.shown { (rows(name, page)) (shown(found, name, page)) }
@@ -108,14 +145,9 @@ fn shown(found: &Preview, name: &str, page: &Page) -> Markup {
 }
 
 fn rows(name: &str, page: &Page) -> Markup {
-    html! {
-        div.scroll role="region" aria-label={ "First rows of " (name) } tabindex="0" {
-            table.data {
-                thead { tr { @for column in &page.columns { th { (column.name) } } } }
-                tbody { @for row in &page.rows { tr { @for value in row { (cell(value)) } } } }
-            }
-        }
-    }
+    let head = html! { @for column in &page.columns { th { (column.name) } } };
+    let rows = html! { @for row in &page.rows { tr { @for value in row { (cell(value)) } } } };
+    html! { div.data { (table(&format!("First rows of {name}"), &head, &rows)) } }
 }
 
 fn cell(value: &Value<'_>) -> Markup {
@@ -165,32 +197,18 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// In the place of data that this visitor may not read.
-pub(super) fn withheld(id: &ScraperId) -> Markup {
-    html! {
-        h2 #data { "Data" }
-        p.soft { a href=(link("/sign-in", &[("to", &address(id))])) { "Sign in" } " to see it: its owner has not opened it to everybody." }
-    }
-}
-
 /// The newest data as a file, for whoever may see the page's rows.
 pub(super) async fn download(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Of(id): Of,
+    request: Request,
 ) -> Result<Response, Problem> {
     let scraper = app.runner.registry().scraper(&id).await?;
-    if !scraper.settings.public {
-        visitor.must(&app, Scope::Data, &id.owner).await?;
-    }
+    must_read(&app, &visitor, &scraper).await?;
     let file = app.runner.data(&scraper.id, None).await?;
-    let whole = ServeFile::new(&file.path).oneshot(Request::new(Body::empty()));
-    let Ok(mut response) = whole.await.map(IntoResponse::into_response);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PACK_MEDIA_TYPE));
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    );
-    Ok(response)
+    let name = format!("{}.sqlite", scraper.id.name);
+    Download::new(file.path, &file.version.checksum, name)
+        .answer(request)
+        .await
 }

@@ -7,6 +7,7 @@ use registry::{Outcome, Run};
 use super::words::{self, sum};
 use super::{address, run_address};
 use crate::display::{count, time};
+use crate::pages::layout::table;
 
 /// Runs in the plot.
 pub(super) const PLOTTED: usize = 60;
@@ -19,16 +20,13 @@ const HEIGHT: f64 = 60.0;
 /// Runs, newest first.
 pub(super) fn section(id: &ScraperId, runs: &[Run], lists_all: bool) -> Markup {
     let listed = if lists_all { runs.len() } else { LISTED };
+    let head = html! { th { "Run" } th { "Outcome" } th { "Rows" } th.wide { "Took" } th.wide { "Why" } };
+    let rows = html! { @for run in runs.iter().take(listed) { (row(run)) } };
     html! {
         @if !runs.is_empty() {
             h2 #history { "History" }
             (plot(runs))
-            div.scroll role="region" aria-label="Runs" tabindex="0" {
-                table {
-                    thead { tr { th { "Run" } th { "Outcome" } th { "Rows" } th.wide { "Took" } th.wide { "Why" } } }
-                    tbody { @for run in runs.iter().take(listed) { (row(run)) } }
-                }
-            }
+            (table("Runs", &head, &rows))
             @if runs.len() > listed { p { a href={ (address(id)) "?runs=all#history" } { "The last " (count(runs.len() as u64)) " runs" } } }
         }
     }
@@ -37,7 +35,7 @@ pub(super) fn section(id: &ScraperId, runs: &[Run], lists_all: bool) -> Markup {
 fn row(run: &Run) -> Markup {
     html! {
         tr {
-            td { a href=(run_address(run.id)) { (run.id) } span.small.soft { (time(run.started_at.unwrap_or(run.queued_at))) } }
+            th scope="row" { a href=(run_address(run.id)) { (run.id) } span.small.soft { (time(run.started_at.unwrap_or(run.queued_at))) } }
             td { (words::state(run)) }
             td { (words::rows(run)) }
             td.wide { (words::took(run)) }

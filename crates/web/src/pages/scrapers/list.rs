@@ -90,21 +90,18 @@ fn going_on(runs: &[Run]) -> Markup {
 }
 
 fn table(rows: &[(&Scraper, Option<Run>)]) -> Markup {
+    let head = html! { th { "Scraper" } th { "Last run" } th.wide { "Rows" } th.wide { "Next" } };
+    let rows = html! { @for (scraper, run) in rows { (row(scraper, run.as_ref())) } };
     html! {
         h2 { "All" }
-        div.scroll role="region" aria-label="Scrapers" tabindex="0" {
-            table {
-                thead { tr { th { "Scraper" } th { "Last run" } th.wide { "Rows" } th.wide { "Next" } } }
-                tbody { @for (scraper, run) in rows { (row(scraper, run.as_ref())) } }
-            }
-        }
+        (layout::table("Scrapers", &head, &rows))
     }
 }
 
 fn row(scraper: &Scraper, run: Option<&Run>) -> Markup {
     html! {
         tr {
-            td.long {
+            th.long scope="row" {
                 a href=(address(&scraper.id)) { (scraper.id) }
                 @if !scraper.settings.description.is_empty() { span.small.soft { (scraper.settings.description) } }
             }

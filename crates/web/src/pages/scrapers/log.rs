@@ -19,7 +19,8 @@ pub(super) async fn tail(app: &App, run: RunId, lines: usize) -> Result<Vec<Line
         .map_err(|error| Problem::failed("reading the log", false, &error))
 }
 
-/// Lines with their numbers; where the run goes on, a script adds those that come after them.
+/// Lines with their numbers; where the run goes on, a script adds those that come after them. They are not read out as they come: what the run is at says the line
+/// below them.
 pub(super) fn shown(run: &Run, lines: &[Line]) -> Markup {
     let is_over = run.phase == Phase::Finished;
     let last = lines.last().map_or(0, |line| line.number);
@@ -28,7 +29,7 @@ pub(super) fn shown(run: &Run, lines: &[Line]) -> Markup {
         @if let Some(first) = lines.first().filter(|first| first.number > 1) {
             p.soft { (counted(first.number - 1, "line")) " before these: " a href={ "/api/v1/runs/" (run.id) "/log" } { "the whole log" } "." }
         }
-        div.log role="log" aria-label="Log" tabindex="0" data-log=[events] {
+        div.log role="log" aria-live="off" aria-label="Log" tabindex="0" data-log=[events] {
             ol { @for line in lines { li value=(line.number) class=(class(line.stream)) { (line.text) } } }
         }
         p.soft role="status" data-log-state {

@@ -1,5 +1,6 @@
 //! Scrapers, for people: a list, a page for each, its runs with their logs, and what its owner sets.
 
+mod changes;
 mod data;
 mod history;
 mod hosts;
@@ -16,11 +17,17 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 use model::{RunId, ScraperId};
+use registry::{RegistryError, Scope, Scraper};
 
-use crate::params::segment;
+use crate::guard::no_such_path;
+use crate::params::{Segments, segment};
+use crate::problem::Problem;
 use crate::state::App;
+use crate::visitor::Visitor;
 
 /// Every page about scrapers. Their handlers ask themselves who may change what.
 pub(crate) fn router() -> Router<Arc<App>> {
@@ -28,6 +35,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/scrapers", get(list::page).post(new::add))
         .route("/scrapers/new", get(new::page))
         .route("/scrapers/{owner}/{name}", get(scraper::page))
+        .route("/{owner}/{name}", get(as_at_morph))
+        .route("/scrapers/{owner}/{name}/changes", get(changes::page))
         .route("/scrapers/{owner}/{name}/data.sqlite", get(data::download))
         .route("/scrapers/{owner}/{name}/run", post(run::begin))
         .route("/scrapers/{owner}/{name}/pause", post(scraper::pause))
@@ -47,6 +56,29 @@ pub(crate) fn router() -> Router<Arc<App>> {
         )
         .route("/runs/{run}", get(run::page))
         .route("/runs/{run}/stop", post(run::stop))
+}
+
+/// Where morph.io has the page of a scraper: bookmarks and feeds lead here.
+async fn as_at_morph(
+    State(app): State<Arc<App>>,
+    Segments((owner, name)): Segments<(String, String)>,
+) -> Result<Redirect, Problem> {
+    let Ok(id) = ScraperId::try_from(format!("{owner}/{name}")) else {
+        return Err(no_such_path().await);
+    };
+    match app.runner.registry().scraper(&id).await {
+        Ok(scraper) => Ok(Redirect::to(&address(&scraper.id))),
+        Err(RegistryError::NotFound { .. }) => Err(no_such_path().await),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Refuses unless this visitor may see the data: it is opened to everybody, or they may read any.
+async fn must_read(app: &App, visitor: &Visitor, scraper: &Scraper) -> Result<(), Problem> {
+    if scraper.settings.public {
+        return Ok(());
+    }
+    visitor.must(app, Scope::Data, &scraper.id.owner).await
 }
 
 /// Where the page of a scraper is.

@@ -7,12 +7,13 @@ use axum::extract::State;
 use axum::response::Redirect;
 use maud::{Markup, html};
 use model::RunId;
-use registry::{Asked, Cause, Ending, Phase, Run, Scope};
+use registry::{Asked, Ending, Phase, Run, Scope};
+use runner::Leftover;
 
 use super::{address, hosts, log, run_address, words};
-use crate::api::scrapers::{Of, asked_by};
+use crate::api::scrapers::{Of, asked_by, readable};
 use crate::display::{bytes, count, duration, time};
-use crate::pages::layout::{self, Area, Frame};
+use crate::pages::layout::{self, Area, Frame, table};
 use crate::pages::problem::sentence;
 use crate::params::Named;
 use crate::problem::Problem;
@@ -21,17 +22,6 @@ use crate::visitor::Visitor;
 
 /// Lines of log on the page of a run that is over.
 const LINES: usize = 2_000;
-
-/// The run that the path names.
-pub(super) struct Number(RunId);
-
-impl TryFrom<String> for Number {
-    type Error = model::InvalidId;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().map(Self)
-    }
-}
 
 /// Asks for a run and shows it.
 pub(super) async fn begin(
@@ -47,7 +37,7 @@ pub(super) async fn begin(
 pub(super) async fn stop(
     State(app): State<Arc<App>>,
     visitor: Visitor,
-    Named(Number(run)): Named<Number>,
+    Named(run): Named<RunId>,
 ) -> Result<Redirect, Problem> {
     let known = app.runner.registry().run(run).await?;
     visitor.must(&app, Scope::Run, &known.scraper.owner).await?;
@@ -59,15 +49,17 @@ pub(super) async fn page(
     State(app): State<Arc<App>>,
     frame: Frame,
     visitor: Visitor,
-    Named(Number(id)): Named<Number>,
+    Named(id): Named<RunId>,
 ) -> Result<Markup, Problem> {
-    let run = app.runner.registry().run(id).await?;
-    if let Cause::Upload { by, .. } = &run.cause {
-        visitor.must(&app, Scope::Run, by).await?;
-    }
+    let run = readable(&app, &visitor, id).await?;
     let may_stop = visitor.may(&app, Scope::Run, &run.scraper.owner).await?;
     let lines = log::tail(&app, id, LINES).await?;
     let is_over = run.phase == Phase::Finished;
+    let may_manage = is_over && visitor.may(&app, Scope::Manage, &run.scraper.owner).await?;
+    let leftovers = match may_manage {
+        true => app.runner.leftovers(&run).await?,
+        false => Vec::new(),
+    };
     let content = html! {
         p.above { a href="/scrapers" { "Scrapers" } " / " a href=(address(&run.scraper)) { (run.scraper) } }
         h1 { "Run " (run.id) }
@@ -78,6 +70,7 @@ pub(super) async fn page(
         }
         @if let Some(by) = run.stop.as_ref().filter(|_| !is_over) { p.soft { (by) " wants it stopped." } }
         @if let Some(ending) = &run.ending { (figures(&run, ending)) (changes(ending)) (talked_to(ending)) }
+        (kept(id, &leftovers))
         h2 #log { "Log" }
         (log::shown(&run, &lines))
     };
@@ -112,17 +105,31 @@ fn figures(run: &Run, ending: &Ending) -> Markup {
 }
 
 fn changes(ending: &Ending) -> Markup {
+    let head = html! { th { "Table" } th.number { "Added" } th.number { "Changed" } th.number { "Removed" } th.number { "Unchanged" } };
+    let rows = html! {
+        @for (table, rows) in &ending.changes {
+            tr { th scope="row" { (table) } td.number { (count(rows.added)) } td.number { (count(rows.changed)) } td.number { (count(rows.removed)) } td.number { (count(rows.unchanged)) } }
+        }
+    };
     html! {
         @if !ending.changes.is_empty() {
             h2 { "Rows" }
-            div.scroll role="region" aria-label="Rows by table" tabindex="0" {
-                table {
-                    thead { tr { th { "Table" } th.number { "Added" } th.number { "Changed" } th.number { "Removed" } th.number { "Unchanged" } } }
-                    tbody {
-                        @for (table, rows) in &ending.changes {
-                            tr { td { (table) } td.number { (count(rows.added)) } td.number { (count(rows.changed)) } td.number { (count(rows.removed)) } td.number { (count(rows.unchanged)) } }
-                        }
-                    }
+            (table("Rows by table", &head, &rows))
+        }
+    }
+}
+
+/// What its owner may have beside log and data.
+fn kept(run: RunId, leftovers: &[Leftover]) -> Markup {
+    let named = |leftover: &Leftover| match leftover {
+        Leftover::Cassette => ("cassette", "What it said and heard"),
+        Leftover::Rejected => ("rejected", "The data that was put aside"),
+    };
+    html! {
+        @if !leftovers.is_empty() {
+            div.actions {
+                @for (name, text) in leftovers.iter().map(named) {
+                    a.button.plain href={ "/api/v1/runs/" (run) "/" (name) } download { (text) }
                 }
             }
         }

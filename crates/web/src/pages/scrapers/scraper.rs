@@ -12,7 +12,7 @@ use super::{address, data, history, hosts, log, run_address, words};
 use crate::api::scrapers::Of;
 use crate::clock;
 use crate::display::{bytes, count, counted, time};
-use crate::pages::layout::{self, Area, Frame};
+use crate::pages::layout::{self, Area, Frame, table};
 use crate::pages::problem::sentence;
 use crate::params::{Form, Params};
 use crate::problem::Problem;
@@ -27,7 +27,7 @@ struct Shown {
     scraper: Scraper,
     runs: Vec<Run>,
     lines: Vec<runlog::Line>,
-    data: Option<data::Preview>,
+    data: data::Look,
     domains: Vec<Domain>,
     versions: Vec<Version>,
     /// Whether all runs that are known are listed.
@@ -78,8 +78,8 @@ pub(super) async fn page(
         lines,
         runs,
         data: match may.read {
-            true => data::look(&app, &id, params.text("table")).await?,
-            false => None,
+            true => data::look(&app, &visitor, &id, params.text("table")).await,
+            false => data::Look::Withheld,
         },
         domains: registry.domains(&id).await?,
         versions: registry.versions(&id).await?,
@@ -109,7 +109,7 @@ fn content(shown: &Shown) -> Markup {
         (actions(shown))
         (schedule(scraper))
         (last_log(shown))
-        @if shown.may.read { (data::section(&scraper.id, shown.data.as_ref())) } @else { (data::withheld(&scraper.id)) }
+        (data::section(&scraper.id, &shown.data))
         (history::section(&scraper.id, &shown.runs, shown.lists_all))
         @if !shown.domains.is_empty() { h2 #domains { "Talks to" } (hosts::table(&shown.domains)) }
         @if shown.may.manage { (versions(shown)) (removal(&scraper.id)) }
@@ -201,27 +201,30 @@ fn last_log(shown: &Shown) -> Markup {
 
 fn versions(shown: &Shown) -> Markup {
     let place = address(&shown.scraper.id);
+    let head =
+        html! { th { "Version" } th { "Since" } th.number { "Size" } th { span.unseen { "What to do" } } };
+    let rows = html! { @for (at, version) in shown.versions.iter().enumerate() { (kept(&place, version, at == 0)) } };
     html! {
         @if shown.versions.len() > 1 {
             details {
                 summary { (counted(shown.versions.len() as u64, "version")) " of the data" }
-                div.scroll role="region" aria-label="Versions" tabindex="0" {
-                    table {
-                        thead { tr { th { "Version" } th { "Since" } th.number { "Size" } th { span.unseen { "What to do" } } } }
-                        tbody {
-                            @for (at, version) in shown.versions.iter().enumerate() {
-                                tr {
-                                    td { (version.number) @if let Some(run) = version.run { " " a.small href=(run_address(run)) { "run " (run) } } }
-                                    td { (time(version.at)) }
-                                    td.number { (bytes(version.bytes)) }
-                                    td {
-                                        @if at > 0 {
-                                            form method="post" action={ (place) "/versions" } { button.plain name="version" value=(version.number) { "Put in force" span.unseen { " version " (version.number) } } }
-                                        }
-                                    }
-                                }
-                            }
-                        }
+                (table("Versions", &head, &rows))
+            }
+        }
+    }
+}
+
+fn kept(place: &str, version: &Version, is_in_force: bool) -> Markup {
+    html! {
+        tr {
+            td { (version.number) @if let Some(run) = version.run { " " a.small href=(run_address(run)) { "run " (run) } } }
+            td { (time(version.at)) }
+            td.number { (bytes(version.bytes)) }
+            td {
+                @if !is_in_force {
+                    div.actions {
+                        a.button.plain href={ (place) "/changes?from=" (version.number) } { "Compare" span.unseen { " version " (version.number) " with the newest" } }
+                        form method="post" action={ (place) "/versions" } { button.plain name="version" value=(version.number) { "Put in force" span.unseen { " version " (version.number) } } }
                     }
                 }
             }

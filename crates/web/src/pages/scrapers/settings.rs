@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use model::ScraperId;
-use registry::{Limits, Missed, Origin, Overlap, Scope, Scraper, ScraperSettings};
+use registry::{Limits, Missed, Origin, Overlap, RegistryError, Scope, Scraper, ScraperSettings};
 
 use super::address;
 use super::new::{optional, origin};
 use crate::api::scrapers::{Of, checked_origin};
 use crate::clock;
-use crate::pages::form::field;
+use crate::pages::form::{Remark, field};
 use crate::pages::layout::{self, Area, Frame};
-use crate::params::{Form, Params};
+use crate::params::{Form, Params, segment};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::visitor::Visitor;
@@ -26,6 +27,26 @@ const OVERLAPS: [(&str, &str); 3] = [
 ];
 const MISSED: [(&str, &str); 2] = [("once", "one run"), ("skip", "nothing")];
 
+/// Its numbers: the name of each, what it is called, and the least that it can be.
+const PAUSE: Number = (
+    "pause_after_failures",
+    "Pause after so many failed runs in a row",
+    0,
+);
+const KEEP: Number = ("keep_versions", "Versions of the data", 1);
+const LIMITS: [Number; 8] = [
+    ("memory_mib", "Memory, MiB", 1),
+    ("processes", "Processes", 1),
+    ("disk_mib", "Its folder, MiB", 1),
+    ("tmp_mib", "/tmp, MiB", 1),
+    ("run_seconds", "Running, seconds", 1),
+    ("build_seconds", "Installing, seconds", 1),
+    ("log_lines", "Lines of log", 1),
+    ("log_bytes", "Bytes of log", 1),
+];
+
+type Number = (&'static str, &'static str, u64);
+
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     frame: Frame,
@@ -34,79 +55,137 @@ pub(super) async fn page(
 ) -> Result<Markup, Problem> {
     visitor.must(&app, Scope::Manage, &id.owner).await?;
     let scraper = app.runner.registry().scraper(&id).await?;
+    Ok(shown(
+        &app,
+        &frame,
+        &scraper,
+        &fields(&scraper),
+        &Remark::default(),
+    ))
+}
+
+/// What the form shows of a scraper as it is.
+fn fields(scraper: &Scraper) -> Params {
+    let settings = &scraper.settings;
+    let limits = &settings.limits;
+    let (from, reference) = match &scraper.origin {
+        Origin::Folder { path } => (path.clone(), None),
+        Origin::Git { url, reference } => (url.clone(), reference.clone()),
+        Origin::Upload { .. } => (String::new(), None),
+    };
+    let ticked = |is_so: bool| if is_so { "yes".to_owned() } else { String::new() };
+    Params::of([
+        ("configuration", scraper.configuration.to_string()),
+        ("description", settings.description.clone()),
+        ("from", from),
+        ("reference", reference.unwrap_or_default()),
+        ("public", ticked(settings.public)),
+        ("schedule", settings.schedule.clone().unwrap_or_default()),
+        (
+            "after",
+            settings
+                .after
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ),
+        ("overlap", overlap_name(settings.overlap).to_owned()),
+        ("missed", missed_name(settings.missed).to_owned()),
+        ("pause_after_failures", settings.pause_after_failures.to_string()),
+        ("keep_versions", settings.keep_versions.to_string()),
+        ("keep_after_failure", ticked(settings.keep_after_failure)),
+        ("ignore_columns", settings.ignore_columns.join("\n")),
+        ("record", ticked(settings.record)),
+        ("memory_mib", limits.memory_mib.to_string()),
+        ("processes", limits.processes.to_string()),
+        ("disk_mib", limits.disk_mib.to_string()),
+        ("tmp_mib", limits.tmp_mib.to_string()),
+        ("run_seconds", limits.run_seconds.to_string()),
+        ("build_seconds", limits.build_seconds.to_string()),
+        ("log_lines", limits.log_lines.to_string()),
+        ("log_bytes", limits.log_bytes.to_string()),
+    ])
+}
+
+/// The form with what was entered.
+fn shown(app: &App, frame: &Frame, scraper: &Scraper, fields: &Params, remark: &Remark) -> Markup {
     let place = address(&scraper.id);
     let content = html! {
         p.above { a href="/scrapers" { "Scrapers" } " / " a href=(place) { (scraper.id) } }
         h1 { "Settings" }
+        (remark.above())
         form method="post" action={ (place) "/settings" } {
-            (about(&scraper))
-            (times(&scraper.settings))
-            (keeping(&scraper.settings))
-            (limits(&scraper.settings.limits))
+            input type="hidden" name="configuration" value=(fields.text("configuration"));
+            (about(fields))
+            (times(fields))
+            (keeping(fields))
+            h2 { "Limits" }
+            div.columns.limits { @for limit in LIMITS { (number(fields, limit, "")) } }
             div.actions { button { "Save" } }
         }
+        @if let Origin::Git { .. } = scraper.origin { (pushes(app, scraper)) }
         @if scraper.paused.is_none() {
             h2 { "Pause" }
             p { "No run begins by itself until you let it go on. You can still run it by hand." }
             form.actions method="post" action={ (place) "/pause" } { button.plain name="pause" value="yes" { "Pause it" } }
         }
     };
-    Ok(layout::work_page(&frame, Area::Scrapers, "Settings", &content))
+    layout::work_page(frame, Area::Scrapers, "Settings", &content)
 }
 
-fn about(scraper: &Scraper) -> Markup {
-    let (from, reference) = match &scraper.origin {
-        Origin::Folder { path } => (path.as_str(), ""),
-        Origin::Git { url, reference } => (url.as_str(), reference.as_deref().unwrap_or_default()),
-        Origin::Upload { .. } => ("", ""),
-    };
+fn about(fields: &Params) -> Markup {
     html! {
-        (field("description", "Description", "One line.").text(&scraper.settings.description, 200))
-        (field("from", "Repository or folder", "Empty: the code that was sent stays.").text(from, 2_000))
-        (field("reference", "Branch, tag or commit", "Empty: the repository's own default.").text(reference, 200))
-        (field("public", "Anybody may read its data", "Otherwise a key is needed.").tick(scraper.settings.public))
+        (field("description", "Description", "One line.").text(fields.text("description"), 200))
+        (field("from", "Repository or folder", "Empty: the code that was sent stays.").text(fields.text("from"), 2_000))
+        (field("reference", "Branch, tag or commit", "Empty: the repository's own default.").text(fields.text("reference"), 200))
+        (field("public", "Anybody may read its data", "Otherwise a key is needed.").tick(is_ticked(fields, "public")))
     }
 }
 
-fn times(settings: &ScraperSettings) -> Markup {
-    let after = settings
-        .after
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+fn times(fields: &Params) -> Markup {
     html! {
         h2 { "When it runs" }
-        (field("schedule", "Schedule", "daily, weekly, monthly, every 6h, daily between 01:00 and 05:00 Europe/Oslo, cron 0 3 * * * Europe/Oslo. Empty: when somebody says so.").text(settings.schedule.as_deref().unwrap_or_default(), 200))
-        (field("after", "After another scraper", "OWNER/NAME: runs after every run of that one that succeeded.").text(&after, 201))
-        (field("overlap", "When it is due and still running", "").choice(&OVERLAPS, overlap_name(settings.overlap)))
-        (field("missed", "When turns were missed", "").choice(&MISSED, missed_name(settings.missed)))
-        (field("pause_after_failures", "Pause after so many failed runs in a row", "0: never.").number(settings.pause_after_failures, 0))
+        (field("schedule", "Schedule", "daily, weekly, monthly, every 6h, daily between 01:00 and 05:00 Europe/Oslo, cron 0 3 * * * Europe/Oslo. Empty: when somebody says so.").text(fields.text("schedule"), 200))
+        (field("after", "After another scraper", "OWNER/NAME: runs after every run of that one that succeeded.").text(fields.text("after"), 201))
+        (field("overlap", "When it is due and still running", "").choice(&OVERLAPS, fields.text("overlap")))
+        (field("missed", "When turns were missed", "").choice(&MISSED, fields.text("missed")))
+        (number(fields, PAUSE, "0: never."))
     }
 }
 
-fn keeping(settings: &ScraperSettings) -> Markup {
+fn keeping(fields: &Params) -> Markup {
+    let ignored: Vec<String> = fields.lines("ignore_columns").map(ToOwned::to_owned).collect();
     html! {
         h2 { "What is kept" }
-        (field("keep_versions", "Versions of the data", "").number(settings.keep_versions, 1))
-        (field("keep_after_failure", "Keep what a failed run left", "").tick(settings.keep_after_failure))
-        (field("ignore_columns", "Columns whose changes do not count", "One a line, such as date_scraped.").lines(&settings.ignore_columns))
-        (field("record", "Record what it says and hears over HTTP", "For replaying a run later. Its TLS connections end at Haul then.").tick(settings.record))
+        (number(fields, KEEP, ""))
+        (field("keep_after_failure", "Keep what a failed run left", "").tick(is_ticked(fields, "keep_after_failure")))
+        (field("ignore_columns", "Columns whose changes do not count", "One a line, such as date_scraped.").lines(&ignored))
+        (field("record", "Record what it says and hears over HTTP", "For replaying a run later: its page has the recording, which may hold secrets that were sent. Its TLS connections end at Haul then.").tick(is_ticked(fields, "record")))
     }
 }
 
-fn limits(limits: &Limits) -> Markup {
+fn number(fields: &Params, (name, label, least): Number, help: &str) -> Markup {
+    field(name, label, help).number(fields.text(name), least)
+}
+
+fn is_ticked(fields: &Params, name: &str) -> bool {
+    !fields.text(name).is_empty()
+}
+
+/// How whoever hosts the repository tells of pushes.
+fn pushes(app: &App, scraper: &Scraper) -> Markup {
+    let id = &scraper.id;
+    let hook = format!(
+        "{}/hooks/{}/{}",
+        app.access.base,
+        segment(id.owner.as_str()),
+        segment(id.name.as_str())
+    );
     html! {
-        h2 { "Limits" }
-        div.columns.limits {
-            (field("memory_mib", "Memory, MiB", "").number(limits.memory_mib, 1))
-            (field("processes", "Processes", "").number(limits.processes, 1))
-            (field("disk_mib", "Its folder, MiB", "").number(limits.disk_mib, 1))
-            (field("tmp_mib", "/tmp, MiB", "").number(limits.tmp_mib, 1))
-            (field("run_seconds", "Running, seconds", "").number(limits.run_seconds, 1))
-            (field("build_seconds", "Installing, seconds", "").number(limits.build_seconds, 1))
-            (field("log_lines", "Lines of log", "").number(limits.log_lines, 1))
-            (field("log_bytes", "Bytes of log", "").number(limits.log_bytes, 1))
-        }
+        h2 { "Run after each push" }
+        p { "Give whoever hosts the repository this address for push events, and a key that may start runs, which " a href="/account" { "your account's page" } " makes:" }
+        pre tabindex="0" { code { (hook) "?key=KEY" } }
+        p.soft { "At GitLab, put the key into the field for the secret token instead. Pushes to other branches than the one above start nothing." }
     }
 }
 
@@ -127,22 +206,40 @@ fn missed_name(missed: Missed) -> &'static str {
 
 pub(super) async fn save(
     State(app): State<Arc<App>>,
+    frame: Frame,
     visitor: Visitor,
     Of(id): Of,
     Form(fields): Form,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     visitor.must(&app, Scope::Manage, &id.owner).await?;
-    let registry = app.runner.registry();
-    let scraper = registry.scraper(&id).await?;
+    let scraper = app.runner.registry().scraper(&id).await?;
+    match saved(&app, &visitor, &scraper, &fields).await {
+        Ok(()) => Ok(Redirect::to(&address(&scraper.id)).into_response()),
+        Err(problem) => {
+            let remark = Remark::of("", problem)?;
+            Ok(remark.answer(shown(&app, &frame, &scraper, &fields, &remark)))
+        }
+    }
+}
+
+/// Only over what the form showed: somebody else may have changed it since.
+async fn saved(app: &App, visitor: &Visitor, scraper: &Scraper, fields: &Params) -> Result<(), Problem> {
+    let shown = whole(fields, ("configuration", "The number of the settings", 1))?;
     let origin = match fields.text("from") {
-        "" => scraper.origin,
-        _ => checked_origin(&app, &visitor, origin(&fields), Some(&scraper.origin)).await?,
+        "" => scraper.origin.clone(),
+        _ => checked_origin(app, visitor, origin(fields), Some(&scraper.origin)).await?,
     };
-    let settings = read(&fields, scraper.settings)?;
-    registry
-        .change_scraper(&id, origin, settings, clock::now())
-        .await?;
-    Ok(Redirect::to(&address(&id)))
+    let settings = read(fields, scraper.settings.clone())?;
+    let registry = app.runner.registry();
+    let changed = registry.change_scraper(&scraper.id, origin, settings, Some(shown), clock::now());
+    changed.await.map_err(|error| match error {
+        RegistryError::ChangedMeanwhile { .. } => Problem::new(
+            StatusCode::CONFLICT,
+            "somebody changed these settings meanwhile; open them again, then change what is to be different",
+        ),
+        error => error.into(),
+    })?;
+    Ok(())
 }
 
 fn read(fields: &Params, before: ScraperSettings) -> Result<ScraperSettings, Problem> {
@@ -159,27 +256,32 @@ fn read(fields: &Params, before: ScraperSettings) -> Result<ScraperSettings, Pro
             "skip" => Missed::Skip,
             _ => Missed::Once,
         },
-        pause_after_failures: whole(fields, "pause_after_failures")?,
-        keep_versions: whole(fields, "keep_versions")?,
-        keep_after_failure: !fields.text("keep_after_failure").is_empty(),
+        pause_after_failures: whole(fields, PAUSE)?,
+        keep_versions: whole(fields, KEEP)?,
+        keep_after_failure: is_ticked(fields, "keep_after_failure"),
         ignore_columns: fields.lines("ignore_columns").map(ToOwned::to_owned).collect(),
-        record: !fields.text("record").is_empty(),
-        public: !fields.text("public").is_empty(),
-        limits: Limits {
-            memory_mib: whole(fields, "memory_mib")?,
-            processes: whole(fields, "processes")?,
-            disk_mib: whole(fields, "disk_mib")?,
-            tmp_mib: whole(fields, "tmp_mib")?,
-            run_seconds: whole(fields, "run_seconds")?,
-            build_seconds: whole(fields, "build_seconds")?,
-            log_lines: whole(fields, "log_lines")?,
-            log_bytes: whole(fields, "log_bytes")?,
-        },
+        record: is_ticked(fields, "record"),
+        public: is_ticked(fields, "public"),
+        limits: limits(fields)?,
         ..before
     })
 }
 
-fn whole<T: std::str::FromStr>(fields: &Params, name: &str) -> Result<T, Problem> {
+fn limits(fields: &Params) -> Result<Limits, Problem> {
+    let [memory, processes, disk, tmp, run, build, lines, bytes] = LIMITS;
+    Ok(Limits {
+        memory_mib: whole(fields, memory)?,
+        processes: whole(fields, processes)?,
+        disk_mib: whole(fields, disk)?,
+        tmp_mib: whole(fields, tmp)?,
+        run_seconds: whole(fields, run)?,
+        build_seconds: whole(fields, build)?,
+        log_lines: whole(fields, lines)?,
+        log_bytes: whole(fields, bytes)?,
+    })
+}
+
+fn whole<T: std::str::FromStr>(fields: &Params, (name, label, _): Number) -> Result<T, Problem> {
     let number = fields.text(name).parse();
-    number.map_err(|_| Problem::bad_request(format!("{name:?} is a whole number")))
+    number.map_err(|_| Problem::bad_request(format!("\u{201c}{label}\u{201d} is a whole number")))
 }

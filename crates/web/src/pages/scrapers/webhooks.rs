@@ -13,8 +13,8 @@ use super::{address, run_address};
 use crate::api::scrapers::Of;
 use crate::clock;
 use crate::display::time;
-use crate::pages::form::field;
-use crate::pages::layout::{self, Area, Frame};
+use crate::pages::form::{Remark, field};
+use crate::pages::layout::{self, Area, Frame, table};
 use crate::params::{Form, Params};
 use crate::problem::Problem;
 use crate::state::App;
@@ -45,10 +45,19 @@ pub(super) async fn page(
     Of(id): Of,
 ) -> Result<Markup, Problem> {
     visitor.must(&app, Scope::Manage, &id.owner).await?;
-    shown(&app, &frame, &id, None).await
+    let fields = Params::of([("event", "finished".to_owned())]);
+    shown(&app, &frame, &id, &fields, &Remark::default(), None).await
 }
 
-async fn shown(app: &App, frame: &Frame, id: &ScraperId, key: Option<&Secret>) -> Result<Markup, Problem> {
+/// The page with what was entered, and with the key of a webhook that was just added.
+async fn shown(
+    app: &App,
+    frame: &Frame,
+    id: &ScraperId,
+    fields: &Params,
+    remark: &Remark,
+    key: Option<&Secret>,
+) -> Result<Markup, Problem> {
     let registry = app.runner.registry();
     let mut hooks = Vec::new();
     for hook in registry.webhooks(id).await? {
@@ -59,6 +68,7 @@ async fn shown(app: &App, frame: &Frame, id: &ScraperId, key: Option<&Secret>) -
     let content = html! {
         p.above { a href="/scrapers" { "Scrapers" } " / " a href=(address(id)) { (id) } }
         h1 { "Webhooks" }
+        (remark.above())
         @if let Some(key) = key {
             div.notice role="status" {
                 p { strong { "Its bodies are signed with this key, which is shown only now:" } }
@@ -69,11 +79,11 @@ async fn shown(app: &App, frame: &Frame, id: &ScraperId, key: Option<&Secret>) -
         @for (hook, calls) in &hooks { (one(&place, hook, calls)) }
         h2 { "Add one" }
         form method="post" action=(place) {
-            (field("url", "Address", "It gets a JSON body. Words such as SCRAPER, OUTCOME or ADDED in it are replaced, as at morph.io.").needed_text("", 2_000))
+            (field("url", "Address", "It gets a JSON body. Words such as SCRAPER, OUTCOME or ADDED in it are replaced, as at morph.io.").needed_text(fields.text("url"), 2_000))
             fieldset {
                 legend { "Called for" }
                 @for (_, name, text) in EVENTS {
-                    label.choice { input type="checkbox" name="event" value=(name) checked[name == "finished"]; (text) }
+                    label.choice { input type="checkbox" name="event" value=(name) checked[fields.all("event").any(|event| event == name)]; (text) }
                 }
             }
             div.actions { button { "Add it" } }
@@ -85,6 +95,8 @@ async fn shown(app: &App, frame: &Frame, id: &ScraperId, key: Option<&Secret>) -
 fn one(place: &str, hook: &Webhook, calls: &[Delivery]) -> Markup {
     let events = EVENTS.iter().filter(|(event, _, _)| hook.events.contains(event));
     let events: Vec<&str> = events.map(|(_, name, _)| *name).collect();
+    let head = html! { th { "Run" } th { "State" } th { "Answer" } th.wide { "Next try" } th { span.unseen { "What to do" } } };
+    let rows = html! { @for call in calls.iter().take(SHOWN) { (row(place, call)) } };
     html! {
         h2 { (hook.url) }
         form.line method="post" action=(place) {
@@ -93,12 +105,7 @@ fn one(place: &str, hook: &Webhook, calls: &[Delivery]) -> Markup {
         }
         @if calls.is_empty() { p.soft { "Not called yet." } }
         @else {
-            div.scroll role="region" aria-label={ "Calls of " (hook.url) } tabindex="0" {
-                table {
-                    thead { tr { th { "Run" } th { "State" } th { "Answer" } th.wide { "Next try" } th { span.unseen { "What to do" } } } }
-                    tbody { @for call in calls.iter().take(SHOWN) { (row(place, call)) } }
-                }
-            }
+            (table(&format!("Calls of {}", hook.url), &head, &rows))
         }
     }
 }
@@ -111,7 +118,7 @@ fn row(place: &str, call: &Delivery) -> Markup {
     };
     html! {
         tr {
-            td { a href=(run_address(call.run)) { (call.run) } }
+            th scope="row" { a href=(run_address(call.run)) { (call.run) } }
             td { (state) @if call.tries > 1 { span.small.soft { (call.tries) " tries" } } }
             td.long { (call.answer.as_deref().unwrap_or("\u{2013}")) }
             td.wide { @if call.state == DeliveryState::Waiting { (time(call.due_at)) } @else { "\u{2013}" } }
@@ -128,22 +135,45 @@ pub(super) async fn change(
     Form(fields): Form,
 ) -> Result<Response, Problem> {
     visitor.must(&app, Scope::Manage, &id.owner).await?;
-    let registry = app.runner.registry();
-    if let Some(hook) = number(&fields, "remove")? {
-        registry.remove_webhook(&id, WebhookId(hook)).await?;
-    } else if let Some(call) = number(&fields, "redeliver")? {
-        registry.redeliver(&id, call, clock::now()).await?;
-    } else {
-        let wanted: Vec<&str> = fields.all("event").collect();
-        let events = EVENTS.iter().filter(|(_, name, _)| wanted.contains(name));
-        let events = events.map(|(event, _, _)| *event).collect();
-        let (_, key) = registry
-            .add_webhook(&id, fields.text("url"), events, clock::now())
+    match changed(&app, &id, &fields).await {
+        Ok(None) => Ok(Redirect::to(&format!("{}/webhooks", address(&id))).into_response()),
+        Ok(Some(key)) => {
+            let page = shown(
+                &app,
+                &frame,
+                &id,
+                &Params::default(),
+                &Remark::default(),
+                Some(&key),
+            )
             .await?;
-        let page = shown(&app, &frame, &id, Some(&key)).await?;
-        return Ok(([(header::CACHE_CONTROL, "no-store")], page).into_response());
+            Ok(([(header::CACHE_CONTROL, "no-store")], page).into_response())
+        }
+        Err(problem) => {
+            let remark = Remark::of("", problem)?;
+            Ok(remark.answer(shown(&app, &frame, &id, &fields, &remark, None).await?))
+        }
     }
-    Ok(Redirect::to(&format!("{}/webhooks", address(&id))).into_response())
+}
+
+/// The key of the webhook, where one is added.
+async fn changed(app: &App, id: &ScraperId, fields: &Params) -> Result<Option<Secret>, Problem> {
+    let registry = app.runner.registry();
+    if let Some(hook) = number(fields, "remove")? {
+        registry.remove_webhook(id, WebhookId(hook)).await?;
+        return Ok(None);
+    }
+    if let Some(call) = number(fields, "redeliver")? {
+        registry.redeliver(id, call, clock::now()).await?;
+        return Ok(None);
+    }
+    let wanted: Vec<&str> = fields.all("event").collect();
+    let events = EVENTS.iter().filter(|(_, name, _)| wanted.contains(name));
+    let events = events.map(|(event, _, _)| *event).collect();
+    let (_, key) = registry
+        .add_webhook(id, fields.text("url"), events, clock::now())
+        .await?;
+    Ok(Some(key))
 }
 
 fn number(fields: &Params, name: &str) -> Result<Option<u64>, Problem> {
