@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tests::{Bench, Browser, Haul, Need, Page, http};
 
-use super::server::{ask, over, up};
-use super::{SANDBOX, copy, haul, serve};
+use super::server::{ask, over, set_secret, up};
+use super::{SANDBOX, SITE, copy, haul, serve};
 
 const PASSWORD: &str = "a long sentence that nobody guesses";
 /// Where Chromium's tree says that people act. Each must have a name.
@@ -37,8 +37,10 @@ fn by_keyboard() -> Result<()> {
     add_account(&haul)?;
     let folder = copy(&haul, "python")?.display().to_string();
     haul.expect(0, &["scraper", "add", "ada/bega", &folder])?;
+    set_secret(&haul, "ada/bega", "MORPH_SITE", &format!("http://{SITE}"))?;
     let (running, address) = up(&haul)?;
-    over(&address, &ask(&haul, "ada/bega")?)?;
+    let first = over(&address, &ask(&haul, "ada/bega")?)?;
+    ensure!(first["ending"]["outcome"] == "succeeded", "{first:#}");
     let place = |path: &str| format!("http://{address}{path}");
 
     let mut browser = Browser::start()?;

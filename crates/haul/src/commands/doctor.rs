@@ -131,7 +131,7 @@ fn scrapers(config: &Config) -> Result<Vec<(&'static str, Result<String>)>> {
         .iter()
         .map(|lack| {
             let is_accepted = options.accept_lacks.contains(&lack.ability);
-            let said = format!("{:?} cannot be limited: {}", lack.ability, lack.reason);
+            let said = format!("{:?}: {}", lack.ability, lack.reason);
             let found = if is_accepted {
                 Ok(format!("{said} (accepted)"))
             } else {

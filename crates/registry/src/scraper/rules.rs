@@ -74,11 +74,11 @@ fn check_git(url: &str, reference: Option<&str>) -> Result<(), RegistryError> {
         return invalid("write a branch, a tag or a commit, without spaces");
     }
     let authority = url.split_once("://").and_then(|(_, rest)| rest.split('/').next());
-    let has_password = authority
-        .and_then(|authority| authority.rsplit_once('@'))
-        .is_some_and(|(user, _)| user.contains(':'));
-    match has_password {
-        true => invalid("leave name and password out of the address; it is shown to everybody"),
+    // A name alone is often a token.
+    match authority.is_some_and(|authority| authority.contains('@')) {
+        true => invalid(
+            "leave name, password and token out of the address, which is shown to everybody; a secret MORPH_GIT_TOKEN opens a private repository",
+        ),
         false => Ok(()),
     }
 }

@@ -136,6 +136,7 @@ async fn addresses_of_repositories_hide_no_options_and_no_passwords() {
     assert!(!try_url("--upload-pack=touch", None).await);
     assert!(!try_url("https://git.example/bus.git", Some("-x")).await);
     assert!(!try_url("https://ann:pass@git.example/bus.git", None).await);
+    assert!(!try_url("https://t0ken@git.example/bus.git", None).await);
 }
 
 #[tokio::test]
