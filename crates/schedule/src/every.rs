@@ -36,6 +36,15 @@ impl Every {
         }
     }
 
+    /// The first turn after `now`.
+    pub(crate) fn first_after(self, name: &str, now: Timestamp) -> Timestamp {
+        let Self(interval) = self;
+        let phase = stable_hash(name) % interval;
+        let begun = now.as_millis().checked_sub(phase);
+        let turns = begun.map_or(0, |begun| begun / interval + 1);
+        Timestamp::from_millis(turns.saturating_mul(interval).saturating_add(phase))
+    }
+
     /// The first turn that is at least half an interval after `last`.
     pub(crate) fn next_after(self, name: &str, last: Timestamp) -> Timestamp {
         let Self(interval) = self;

@@ -100,8 +100,17 @@ impl Schedule {
         })
     }
 
-    /// When it happens for the first time after it happened at `last`; none where it never does again. `name` is what
-    /// the schedule is for: its place in an interval or a window follows from it.
+    /// When its next turn is after `now`, of all that [`Schedule::next_after`] knows; none where there is none. For what keeps to its turns, so that a late one
+    /// does not cost the next.
+    pub fn first_after(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
+        match &self.0 {
+            Rule::Every(every) => Some(every.first_after(name, now)),
+            Rule::Wall(_) | Rule::Window(_) => self.next_after(name, now),
+        }
+    }
+
+    /// When it happens for the first time after it happened at `last`, but not before half an interval has passed: for what counts from when it was
+    /// done. None where it never does again. `name` is what the schedule is for: its place in an interval or a window follows from it.
     pub fn next_after(&self, name: &str, last: Timestamp) -> Option<Timestamp> {
         match &self.0 {
             Rule::Every(every) => Some(every.next_after(name, last)),

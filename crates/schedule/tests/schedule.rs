@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use model::Timestamp;
 use proptest::prelude::*;
@@ -251,6 +252,28 @@ fn a_run_that_was_missed_is_made_up_once() {
     let restarted = at("2026-01-09T00:00:00Z");
     assert!(due < restarted);
     assert!(schedule.next_after("docs", restarted).unwrap() > restarted);
+}
+
+/// Added late in the day, it still runs the next morning; a turn that was late by hours leaves the next where it is.
+#[test]
+fn a_turn_is_never_left_out() {
+    let daily = Schedule::parse("daily").unwrap();
+    let turn = daily.first_after("docs", at("2026-01-01T00:00:00Z")).unwrap();
+    let day = Duration::from_secs(86_400);
+    for hours in 0..24 {
+        let asked = turn.after(Duration::from_secs(hours * 3_600));
+        assert_eq!(
+            daily.first_after("docs", asked),
+            Some(turn.after(day)),
+            "{hours} hours late"
+        );
+    }
+    assert_eq!(
+        daily.first_after("docs", turn.before(Duration::from_millis(1))),
+        Some(turn)
+    );
+    let cron = Schedule::parse("cron 0 3 * * *").unwrap();
+    assert_eq!(cron.first_after("docs", turn), cron.next_after("docs", turn));
 }
 
 proptest! {

@@ -34,17 +34,17 @@ pub(crate) fn check(
     next_due(id, settings, Timestamp::default()).map(drop)
 }
 
-/// When the schedule is due for the first time after `last`.
+/// When the schedule's next turn after `now` is.
 pub(crate) fn next_due(
     id: &ScraperId,
     settings: &ScraperSettings,
-    last: Timestamp,
+    now: Timestamp,
 ) -> Result<Option<Timestamp>, RegistryError> {
     let Some(text) = &settings.schedule else {
         return Ok(None);
     };
     let schedule = Schedule::parse(text).map_err(|error| RegistryError::Invalid(error.to_string()))?;
-    Ok(schedule.next_after(&scraper_key(id), last))
+    Ok(schedule.first_after(&scraper_key(id), now))
 }
 
 fn check_origin(origin: &Origin) -> Result<(), RegistryError> {

@@ -361,6 +361,6 @@ pub(crate) async fn turns(
 /// The scraper's place in an interval follows from its name in small letters, as in the registry.
 fn next(schedule: &Schedule, id: &ScraperId, now: Timestamp) -> impl Iterator<Item = Timestamp> {
     let name = id.to_string().to_ascii_lowercase();
-    let first = schedule.next_after(&name, now);
-    std::iter::successors(first, move |last| schedule.next_after(&name, *last)).take(TURNS)
+    let first = schedule.first_after(&name, now);
+    std::iter::successors(first, move |last| schedule.first_after(&name, *last)).take(TURNS)
 }
