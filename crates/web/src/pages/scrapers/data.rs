@@ -145,7 +145,13 @@ fn shown(found: &Preview, name: &str, page: &Page) -> Markup {
 }
 
 fn rows(name: &str, page: &Page) -> Markup {
-    let head = html! { @for column in &page.columns { th { (column.name) } } };
+    // The name of a column of numbers stands above them, at the right.
+    let is_number = |at: usize| {
+        let first = page.rows.first().and_then(|row| row.get(at));
+        matches!(first, Some(Value::Integer(_) | Value::Real(_)))
+    };
+    let columns = page.columns.iter().enumerate();
+    let head = html! { @for (at, column) in columns { th.number[is_number(at)] { (column.name) } } };
     let rows = html! { @for row in &page.rows { tr { @for value in row { (cell(value)) } } } };
     html! { div.data { (table(&format!("First rows of {name}"), &head, &rows)) } }
 }
