@@ -326,7 +326,7 @@ proptest! {
             let last = Timestamp::from_millis(last);
             let next = schedule.next_after("docs", last).unwrap();
             prop_assert!(next > last, "{}", schedule);
-            prop_assert!(next.since(last) <= std::time::Duration::from_secs(8 * 24 * 3_600), "{}", schedule);
+            prop_assert!(next.since(last) <= Duration::from_secs(8 * 24 * 3_600), "{}", schedule);
         }
     }
 }
