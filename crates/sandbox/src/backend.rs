@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use crate::folder::Folder;
-use crate::groups::Used;
+use crate::groups::{Controls, Used};
 use crate::job::{Gateway, Job};
 use crate::sandbox::{Ability, Lack};
 
@@ -64,6 +64,21 @@ pub(crate) struct Failure {
     pub(crate) ability: Option<Ability>,
     pub(crate) what: String,
     pub(crate) source: io::Error,
+}
+
+/// What control groups do not limit, and why.
+pub(crate) fn unlimited(controls: Controls, why: &str) -> Vec<Lack> {
+    let abilities = [
+        (controls.memory, Ability::Memory, "memory"),
+        (controls.processes, Ability::Processes, "the number of processes"),
+        (controls.cpu, Ability::Cpu, "the share of the processors"),
+    ];
+    let missing = abilities.into_iter().filter(|(is_there, ..)| !is_there);
+    let lack = |(_, ability, what)| Lack {
+        ability,
+        reason: format!("{what} cannot be limited: {why}"),
+    };
+    missing.map(lack).collect()
 }
 
 /// Names what failed.

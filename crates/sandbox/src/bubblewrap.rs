@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::backend::{Backend, Contained, Failure, Streams};
+use crate::backend::{Backend, Contained, Failure, Streams, unlimited};
 use crate::groups::{self, Controls, Group, Version};
 use crate::job::Job;
 use crate::members;
@@ -138,23 +138,12 @@ impl Backend for Bubblewrap {
     }
 
     fn unlimited(&self) -> Vec<Lack> {
-        let controls = self.controls();
         let why = self
             .groups
             .as_ref()
             .err()
             .map_or("the control groups here do not limit it", String::as_str);
-        let abilities = [
-            (controls.memory, Ability::Memory, "memory"),
-            (controls.processes, Ability::Processes, "the number of processes"),
-            (controls.cpu, Ability::Cpu, "the share of the processors"),
-        ];
-        let missing = abilities.into_iter().filter(|(is_there, ..)| !is_there);
-        let lack = |(_, ability, what)| Lack {
-            ability,
-            reason: format!("{what} cannot be limited: {why}; {DELEGATE}"),
-        };
-        missing.map(lack).collect()
+        unlimited(self.controls(), &format!("{why}; {DELEGATE}"))
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::unistd::Uid;
 
-use crate::backend::{Backend, Contained, Failure, Streams};
+use crate::backend::{Backend, Contained, Failure, Streams, unlimited};
 use crate::groups::Controls;
 use crate::job::Job;
 use crate::owner::Owner;
@@ -148,22 +148,7 @@ impl Backend for Engine {
     }
 
     fn unlimited(&self) -> Vec<Lack> {
-        let abilities = [
-            (self.controls.memory, Ability::Memory, "memory"),
-            (
-                self.controls.processes,
-                Ability::Processes,
-                "the number of processes",
-            ),
-            (self.controls.cpu, Ability::Cpu, "the share of the processors"),
-        ];
-        let missing = abilities.into_iter().filter(|(is_there, ..)| !is_there);
-        let lack = |(_, ability, what)| Lack {
-            ability,
-            reason: format!(
-                "{what} cannot be limited: the container engine says that its control groups do not; for an engine without root, delegate them to its user"
-            ),
-        };
-        missing.map(lack).collect()
+        let why = "the container engine says that its control groups do not; for an engine without root, delegate them to its user";
+        unlimited(self.controls, why)
     }
 }

@@ -23,7 +23,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::groups::Used;
+use crate::groups::{Controls, Used};
+use crate::job::{Job, Network};
 use crate::sandbox::Ability;
 
 /// The word to go.
@@ -52,6 +53,25 @@ pub(crate) struct Order {
     pub(crate) gateway: bool,
     pub(crate) seccomp: bool,
     pub(crate) limits: ProcessLimits,
+}
+
+impl Order {
+    /// What a job asks for, where it can be had. What no control group limits, each process is limited in.
+    pub(crate) fn new(job: &Job, uid: Option<u32>, gateway: bool, seccomp: bool, controls: Controls) -> Self {
+        let limits = &job.limits;
+        Self {
+            command: job.command.clone(),
+            environment: job.environment.clone(),
+            uid,
+            gateway: gateway && job.network == Network::Gateway,
+            seccomp,
+            limits: ProcessLimits {
+                file_bytes: limits.disk_bytes,
+                data_bytes: (!controls.memory).then_some(limits.memory_bytes),
+                processes: (!controls.processes).then_some(limits.processes),
+            },
+        }
+    }
 }
 
 /// What bwrap makes around it.

@@ -16,11 +16,11 @@ use crate::backend::{Contained, Exit, Failure, Streams, naming};
 use crate::folder::{Folder, lend_folders};
 use crate::groups::{Group, Used};
 use crate::handshake::{PATIENCE, await_ready, send};
-use crate::job::{Job, Network};
+use crate::job::Job;
 use crate::members::Members;
 use crate::sandbox::Ability;
 use crate::uids::LeasedUid;
-use crate::wire::{GO, Order, Place, ProcessLimits, Request, Status, Tree};
+use crate::wire::{GO, Order, Place, Request, Status, Tree};
 
 /// bwrap, as shells do, reports a signal as this and its number.
 const SIGNALLED: i32 = 128;
@@ -197,25 +197,9 @@ fn spawn(machine: &Bubblewrap, control: UnixStream) -> io::Result<(Process, Owne
 fn hand_over(control: &UnixStream, machine: &Bubblewrap, job: &Job, uid: Option<u32>) -> io::Result<()> {
     control.set_read_timeout(Some(PATIENCE))?;
     control.set_write_timeout(Some(PATIENCE))?;
-    let request = Request::Contain(Box::new(order(machine, job, uid)), tree(machine, job));
+    let order = Order::new(job, uid, machine.gateway, machine.seccomp, machine.controls());
+    let request = Request::Contain(Box::new(order), tree(machine, job));
     send(control, &request, &[])
-}
-
-fn order(machine: &Bubblewrap, job: &Job, uid: Option<u32>) -> Order {
-    let limits = &job.limits;
-    let controls = machine.controls();
-    Order {
-        command: job.command.clone(),
-        environment: job.environment.clone(),
-        uid,
-        gateway: machine.gateway && job.network == Network::Gateway,
-        seccomp: machine.seccomp,
-        limits: ProcessLimits {
-            file_bytes: limits.disk_bytes,
-            data_bytes: (!controls.memory).then_some(limits.memory_bytes),
-            processes: (!controls.processes).then_some(limits.processes),
-        },
-    }
 }
 
 fn tree(machine: &Bubblewrap, job: &Job) -> Tree {

@@ -23,11 +23,11 @@ use crate::backend::{Contained, Exit, Failure, Streams, naming};
 use crate::folder::{Folder, lend_folders};
 use crate::groups::Used;
 use crate::handshake::{PATIENCE, await_ready, send};
-use crate::job::{Job, Network};
+use crate::job::Job;
 use crate::members::Members;
 use crate::uids::LeasedUid;
 use crate::view;
-use crate::wire::{End, Farewell, GO, Order, ProcessLimits, Request};
+use crate::wire::{End, Farewell, GO, Order, Request};
 
 /// The guard.
 const OWN_PROCESSES: u64 = 1;
@@ -184,7 +184,8 @@ pub(super) fn launch<'a>(engine: &'a Engine, job: &Job) -> Result<(Launched<'a>,
     };
     let lent_to = uid.as_ref().map(LeasedUid::number);
     let folders = lend_folders(job, lent_to).map_err(naming("opening the folders of the job"))?;
-    let order = order(engine, job, lent_to);
+    let user = user(engine, lent_to);
+    let order = Order::new(job, user, engine.gateway, engine.seccomp, engine.controls);
     let meeting = Meeting::new(order.uid.unwrap_or(0), order.gateway).map_err(naming("making a socket"))?;
     let name = engine.name(job);
     let body = body(engine, job, &meeting).map_err(naming("describing a container"))?;
@@ -232,23 +233,12 @@ fn hand_over(control: &UnixStream, order: Order) -> io::Result<(io::PipeReader, 
     Ok((stdout, stderr))
 }
 
-fn order(engine: &Engine, job: &Job, lent_to: Option<u32>) -> Order {
-    let limits = &job.limits;
-    Order {
-        command: job.command.clone(),
-        environment: job.environment.clone(),
-        uid: match engine.user {
-            User::Leased(_) => lent_to,
-            User::Fixed(uid) => Some(uid),
-            User::Mapped => None,
-        },
-        gateway: engine.gateway && job.network == Network::Gateway,
-        seccomp: engine.seccomp,
-        limits: ProcessLimits {
-            file_bytes: limits.disk_bytes,
-            data_bytes: (!engine.controls.memory).then_some(limits.memory_bytes),
-            processes: (!engine.controls.processes).then_some(limits.processes),
-        },
+/// Whose processes the job's are, as numbered in the container.
+fn user(engine: &Engine, lent_to: Option<u32>) -> Option<u32> {
+    match engine.user {
+        User::Leased(_) => lent_to,
+        User::Fixed(uid) => Some(uid),
+        User::Mapped => None,
     }
 }
 
