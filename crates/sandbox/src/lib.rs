@@ -22,11 +22,14 @@
 //! (bubblewrap), which makes the other namespaces and a minimal read-only tree and loads a filter of system calls. The job comes to it over a
 //! socket and goes on in files without a name: nothing but the command shows in a list of processes.
 //!
+//! *Or by a container engine* ([`Container::Engine`]): the engine makes namespaces, limits and mounts, and `contain` is the first process in the container: it
+//! makes the same network, loads the same filter, counts what the job uses, and ends the container when its worker is gone. What follows is of bubblewrap, where it names bwrap.
+//!
 //! *How it ends.* The kernel ends a job with the thread that watches it, and everything in it with its first process. What the kernel does not
 //! do by itself (control groups; a job whose parent is killed just while bwrap sets itself up) is done by a second process of ours, the
 //! reaper, which lives a moment longer than a killed worker; and what killed both, by the next [`Sandbox::detect`].
 //!
-//! *The network* of a job with [`Network::Gateway`] has no interface but `lo`. Every address is local there and every TCP connection is redirected (nftables) to one
+//! *The network* of a job with [`Network::Gateway`] has no interface but `lo`. Every address is local there and every TCP connection, but those to 127.0.0.0/8, is redirected (nftables) to one
 //! listener; UDP and TCP port 53 go to a second and third socket. These sockets are made inside that namespace and handed to the caller, who
 //! answers them from outside: [`Gateway`]. So no address of the machine is used, no root is needed, and all of it is gone with the job.
 //!
